@@ -1,0 +1,377 @@
+//! A coroutine is a [`Raw`] that yields why it stops.
+//!
+//! This module adds to the raw generator what the scheduler needs to know of a
+//! coroutine: the state bits in its hot word, the rest in its seat, and the word
+//! that it leaves with. It knows nothing of queues or time.
+//!
+//! ```text
+//!            start                        leave(Yield)
+//!   new ───────────────▶ RUNNING ───────────────────────▶ READY ──┐
+//!                         │   ▲                             ▲     │ resume
+//!             leave(Park) │   └─────────────────────────────┼─────┘
+//!                         ▼                                 │
+//!                       PARKED ─────────────────────────────┘
+//!                                 wake or interrupt
+//! ```
+
+use std::cell::Cell;
+use std::fmt;
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::thread::panicking;
+
+use crate::frames::{self, Top};
+use crate::generator::raw::{DONE, Job, Raw, stack_pointer};
+use crate::panic_count;
+use crate::task::{Task, TaskRef};
+use crate::unwind::Silent;
+
+/// The hot word: one state …
+const STATE: u64 = 0b11;
+pub(crate) const RUNNING: u64 = 0;
+pub(crate) const READY: u64 = 1;
+pub(crate) const PARKED: u64 = 2;
+/// The stack runs no coroutine.
+pub(crate) const IDLE: u64 = 3;
+/// … and these bits. Cancelled; met where nothing hides it.
+const CANCELLED: u64 = 1 << 8;
+/// A frame may be due; `frames::due` knows.
+const DUE: u64 = 1 << 9;
+/// It was taken out of its wait to unwind, so what it waited for has not
+/// happened.
+const INTERRUPTED: u64 = 1 << 10;
+/// Its wait goes on whatever is due.
+const DEAF: u64 = 1 << 11;
+/// Its body is over, and what is left are destructors that nothing interrupts.
+const ENDING: u64 = 1 << 12;
+
+/// The tags of the word that a coroutine leaves with; the rest of it is the
+/// address of its frame, for the prefetch.
+const TAG: usize = 0b11;
+const TAG_YIELD: usize = 1;
+const TAG_PARK: usize = 2;
+
+/// Why a coroutine stopped.
+pub(crate) enum Stop {
+    /// It goes to the back of the ready queue.
+    Yield(Ready),
+    /// Somebody will wake it.
+    Park,
+    /// It has ended; the stack is free.
+    Done,
+}
+
+/// The seat of a stack that runs a coroutine.
+pub(crate) struct Seat {
+    task: NonNull<Task>,
+    wait: Cell<Option<NonNull<Wait<'static>>>>,
+    baggage: Cell<Option<NonNull<Baggage>>>,
+    frame: Cell<usize>,
+    /// The values of its `coroutine_local!`s, owned by the local module.
+    pub(crate) locals: Cell<*mut ()>,
+}
+
+/// What a coroutine waits for, on its own stack while it waits.
+pub(crate) struct Wait<'a> {
+    pub(crate) what: &'a dyn fmt::Display,
+    pub(crate) at: &'static Location<'static>,
+}
+
+/// What a coroutine takes along that the thread would otherwise mix up with
+/// that of others.
+struct Baggage {
+    top: Top,
+    depth: usize,
+}
+
+impl Raw {
+    fn co(&self) -> &Seat {
+        // SAFETY: `Ready` and the scheduler hand out only stacks that run a
+        // coroutine, whose job has written its seat first of all.
+        unsafe { self.seat::<Seat>() }
+    }
+
+    #[inline(always)]
+    fn set_state(&self, state: u64) {
+        self.hot().set(self.hot().get() & !STATE | state);
+    }
+
+    fn has(&self, bits: u64) -> bool {
+        self.hot().get() & bits != 0
+    }
+
+    fn add(&self, bits: u64) {
+        self.hot().set(self.hot().get() | bits);
+    }
+
+    fn remove(&self, bits: u64) {
+        self.hot().set(self.hot().get() & !bits);
+    }
+
+    /// Marks a stack without a coroutine.
+    pub(crate) fn set_idle(&self) {
+        self.hot().set(IDLE);
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.hot().get() & STATE == IDLE
+    }
+
+    /// Makes the stack that runs us the stack of `task`.
+    ///
+    /// # Safety
+    /// Called by the job on this stack, which keeps `task` until it sits down
+    /// with another or ends.
+    pub(crate) unsafe fn sit_down(self, task: &TaskRef) {
+        let seat = Seat {
+            task: NonNull::from(&**task),
+            wait: Cell::new(None),
+            baggage: Cell::new(None),
+            frame: Cell::new(0),
+            locals: Cell::new(std::ptr::null_mut()),
+        };
+        // SAFETY: we are the job of this stack; the job words were read before
+        // we ran.
+        unsafe { self.take_seat(seat) };
+        self.hot().set(RUNNING);
+        task.raw.set(Some(self));
+    }
+
+    pub(crate) fn task(&self) -> &Task {
+        // SAFETY: the job keeps the task while it sits here.
+        unsafe { self.co().task.as_ref() }
+    }
+
+    /// One more reference to its task.
+    pub(crate) fn task_ref(&self) -> TaskRef {
+        // SAFETY: as in `task`.
+        unsafe { TaskRef::another(self.co().task) }
+    }
+
+    pub(crate) fn locals(&self) -> &Cell<*mut ()> {
+        &self.co().locals
+    }
+
+    /// What it waits for, if it is parked, written out.
+    pub(crate) fn describe_wait(&self) -> Option<(String, &'static Location<'static>)> {
+        // SAFETY: a wait is on the stack of its coroutine from before it leaves
+        // until after it has come back.
+        let wait = unsafe { self.co().wait.get()?.as_ref() };
+        Some((wait.what.to_string(), wait.at))
+    }
+
+    /// Bytes of stack in use, while it is suspended.
+    pub(crate) fn stack_used(&self) -> usize {
+        match self.co().frame.get() {
+            0 => 0,
+            frame => self.base().saturating_sub(frame),
+        }
+    }
+
+    /// Whether a cancel or an expiry may be pending.
+    #[inline(always)]
+    pub(crate) fn may_be_due(&self) -> bool {
+        self.has(CANCELLED | DUE)
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.has(CANCELLED)
+    }
+
+    /// Asks for the unwinding of the whole coroutine.
+    pub(crate) fn set_cancelled(&self) {
+        if !self.has(ENDING) {
+            self.add(CANCELLED);
+        }
+    }
+
+    /// Says that a frame of this coroutine is due.
+    pub(crate) fn set_due(&self) {
+        self.add(DUE);
+    }
+
+    /// After a frame of the running coroutine was closed.
+    pub(crate) fn frame_closed(&self) {
+        if self.has(DUE) && !frames::any_due(frames::top()) {
+            self.remove(DUE);
+        }
+    }
+
+    /// From here on nothing is raised in this coroutine any more.
+    pub(crate) fn set_ending(&self) {
+        self.remove(CANCELLED | DUE);
+        self.add(ENDING);
+    }
+
+    /// What may be raised in the running coroutine.
+    pub(crate) fn due_here(&self, ignore_shields: bool) -> Option<Silent> {
+        let cancelled = self.has(CANCELLED);
+        frames::due(frames::top(), panic_count::depth(), cancelled, ignore_shields)
+    }
+
+    /// Ends a wait for what it waits for. False if it is not parked.
+    #[inline(always)]
+    pub(crate) fn wake(&self) -> Option<Ready> {
+        if self.hot().get() & STATE != PARKED {
+            return None;
+        }
+        self.set_state(READY);
+        Some(Ready::resume(*self, self.co().frame.get()))
+    }
+
+    /// Ends a wait because something is due that may be raised there.
+    pub(crate) fn interrupt(&self, ignore_shields: bool) -> Option<Ready> {
+        if self.hot().get() & STATE != PARKED || self.has(DEAF) {
+            return None;
+        }
+        let (top, depth) = match self.co().baggage.get() {
+            // SAFETY: baggage is on the stack of its coroutine like a wait.
+            Some(baggage) => unsafe { (baggage.as_ref().top, baggage.as_ref().depth) },
+            None => (None, 0),
+        };
+        frames::due(top, depth, self.has(CANCELLED), ignore_shields)?;
+        self.add(INTERRUPTED);
+        self.wake()
+    }
+
+    /// Leaves the running coroutine to the back of the ready queue.
+    #[inline(always)]
+    pub(crate) fn leave_ready(self) {
+        self.set_state(READY);
+        self.leave_with(TAG_YIELD);
+        self.set_state(RUNNING);
+    }
+
+    /// Leaves the running coroutine until somebody wakes it. False if it was
+    /// interrupted instead; a `deaf` wait never is.
+    #[inline(always)]
+    pub(crate) fn leave_parked(self, wait: &Wait<'_>, deaf: bool) -> bool {
+        let seat = self.co();
+        seat.wait.set(Some(NonNull::from(wait).cast()));
+        self.add(if deaf { PARKED | DEAF } else { PARKED });
+        seat.frame.set(stack_pointer());
+        self.leave_with(TAG_PARK);
+        seat.wait.set(None);
+        let interrupted = self.has(INTERRUPTED);
+        self.remove(STATE | DEAF | INTERRUPTED);
+        !interrupted
+    }
+
+    #[inline(always)]
+    fn leave_with(self, tag: usize) {
+        if frames::top().is_some() || panicking() {
+            self.leave_with_baggage(tag);
+        } else {
+            // SAFETY: we run in this coroutine.
+            unsafe { self.leave(stack_pointer() & !TAG | tag) };
+        }
+    }
+
+    #[inline(never)]
+    fn leave_with_baggage(self, tag: usize) {
+        let top = frames::top();
+        frames::set_top(None);
+        let aside = panicking().then(panic_count::set_aside);
+        let baggage = Baggage {
+            top,
+            depth: aside.as_ref().map_or(0, panic_count::Aside::count),
+        };
+        let seat = self.co();
+        seat.baggage.set(Some(NonNull::from(&baggage)));
+        // SAFETY: we run in this coroutine.
+        unsafe { self.leave(stack_pointer() & !TAG | tag) };
+        seat.baggage.set(None);
+        if let Some(aside) = aside {
+            panic_count::put_back(aside);
+        }
+        frames::set_top(top);
+    }
+}
+
+/// One place in the ready queue: a coroutine to start, or one to resume.
+#[derive(Clone, Copy)]
+pub(crate) struct Ready {
+    who: NonNull<()>,
+    /// The frame that it left; 0 for one that has not started.
+    frame: usize,
+}
+
+impl Ready {
+    #[inline(always)]
+    fn resume(raw: Raw, frame: usize) -> Ready {
+        Ready {
+            who: raw.into_address(),
+            frame,
+        }
+    }
+
+    /// A place for a task that has no stack yet. It owns the reference.
+    #[inline(always)]
+    pub(crate) fn start(task: TaskRef) -> Ready {
+        Ready {
+            who: task.into_address(),
+            frame: 0,
+        }
+    }
+
+    pub(crate) fn is_new(&self) -> bool {
+        self.frame == 0
+    }
+
+    /// The task, if it has not started.
+    pub(crate) fn new_task(&self) -> Option<&Task> {
+        // SAFETY: the place owns the reference while it is in the queue.
+        self.is_new().then(|| unsafe { TaskRef::peek(self.who) })
+    }
+
+    /// Takes the task out of a place that was popped.
+    pub(crate) fn into_new_task(self) -> Option<TaskRef> {
+        // SAFETY: places are popped once, and copies are not used after.
+        self.is_new().then(|| unsafe { TaskRef::from_address(self.who) })
+    }
+
+    /// The stack of one that has started.
+    #[inline(always)]
+    pub(crate) fn stack(&self) -> Option<Raw> {
+        // SAFETY: `resume` made it from a stack.
+        (!self.is_new()).then(|| unsafe { Raw::from_address(self.who) })
+    }
+
+    /// Asks the cache for what a step will touch.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self) {
+        crate::generator::raw::prefetch(self.who.addr().get());
+        crate::generator::raw::prefetch(self.frame);
+    }
+}
+
+/// Resumes a coroutine that is ready, up to its next stop.
+///
+/// # Safety
+/// The coroutine on `raw` is suspended, and it is in no other place of the
+/// ready queue.
+#[inline(always)]
+pub(crate) unsafe fn resume(raw: Raw) -> Stop {
+    // SAFETY: as the caller says.
+    stop(raw, unsafe { raw.resume() })
+}
+
+/// Starts the job that runs coroutines on a free stack.
+///
+/// # Safety
+/// No job runs on `raw`; `data` is what `job` needs.
+pub(crate) unsafe fn start(raw: Raw, job: Job, data: NonNull<()>) -> Stop {
+    // SAFETY: as the caller says.
+    stop(raw, unsafe { raw.start(job, data.as_ptr()) })
+}
+
+#[inline(always)]
+fn stop(raw: Raw, word: usize) -> Stop {
+    if word & TAG == TAG_YIELD {
+        Stop::Yield(Ready::resume(raw, word & !TAG))
+    } else if word == DONE {
+        Stop::Done
+    } else {
+        Stop::Park
+    }
+}

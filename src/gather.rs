@@ -1,0 +1,206 @@
+//! Waiting for several coroutines.
+
+use std::fmt;
+use std::panic::Location;
+use std::rc::Rc;
+
+use crate::scheduler;
+use crate::spawn::JoinHandle;
+use crate::suspend;
+use crate::task::{Group, JoinError, Joiner};
+
+/// Waits for all handles and gives their results in the order of the handles;
+/// the first error in time is returned at once, and the others go on, detached,
+/// as with `asyncio.gather`.
+///
+/// A suspension point. If the waiting coroutine is cancelled, or a
+/// [`timeout`](crate::timeout) around expires, everybody it waits for is
+/// cancelled.
+///
+/// # Errors
+/// The first coroutine that panicked or was cancelled.
+///
+/// ```
+/// use corobin::{gather, run, sleep, spawn};
+/// use std::time::Duration;
+///
+/// let words = run(|| {
+///     let slow = spawn(|| {
+///         sleep(Duration::from_millis(2));
+///         "slow"
+///     });
+///     gather([slow, spawn(|| "fast")]).unwrap()
+/// });
+/// assert_eq!(words, ["slow", "fast"]);
+/// ```
+#[track_caller]
+pub fn gather<T>(handles: impl IntoIterator<Item = JoinHandle<T>>) -> Result<Vec<T>, JoinError> {
+    let mut gathered = Gathered::new(handles);
+    let mut results: Vec<Option<T>> = gathered.handles.iter().map(|_| None).collect();
+    while let Some((index, result)) = gathered.next(true, Location::caller()) {
+        results[index] = Some(result?);
+    }
+    Ok(results.into_iter().flatten().collect())
+}
+
+/// Waits for all handles and gives what became of each, in the order of the
+/// handles: `asyncio.gather(return_exceptions=True)`.
+///
+/// A suspension point; a cancel or expiry cancels everybody it waits for.
+///
+/// ```
+/// use corobin::{JoinError, gather_results, run, spawn};
+///
+/// run(|| {
+///     let results = gather_results([spawn(|| 1), spawn(|| panic!("no"))]);
+///     assert!(matches!(&results[..], [Ok(1), Err(JoinError::Panicked(_))]));
+/// });
+/// ```
+#[track_caller]
+pub fn gather_results<T>(
+    handles: impl IntoIterator<Item = JoinHandle<T>>,
+) -> Vec<Result<T, JoinError>> {
+    let mut gathered = Gathered::new(handles);
+    let mut results: Vec<_> = gathered.handles.iter().map(|_| None).collect();
+    while let Some((index, result)) = gathered.next(true, Location::caller()) {
+        results[index] = Some(result);
+    }
+    results.into_iter().flatten().collect()
+}
+
+/// Gives the results in the order in which the coroutines end.
+///
+/// Each `next` is a suspension point. A cancel there, or dropping the iterator,
+/// detaches the rest.
+///
+/// ```
+/// use corobin::{as_completed, run, sleep, spawn};
+/// use std::time::Duration;
+///
+/// run(|| {
+///     let handles = [30, 10, 20].map(|ms| {
+///         spawn(move || {
+///             sleep(Duration::from_millis(ms));
+///             ms
+///         })
+///     });
+///     let order: Vec<u64> = as_completed(handles).map(Result::unwrap).collect();
+///     assert_eq!(order, [10, 20, 30]);
+/// });
+/// ```
+pub fn as_completed<T>(handles: impl IntoIterator<Item = JoinHandle<T>>) -> AsCompleted<T> {
+    AsCompleted(Gathered::new(handles))
+}
+
+/// The iterator that [`as_completed`] returns.
+#[derive(Debug)]
+pub struct AsCompleted<T>(Gathered<T>);
+
+impl<T> Iterator for AsCompleted<T> {
+    type Item = Result<T, JoinError>;
+
+    #[track_caller]
+    fn next(&mut self) -> Option<Self::Item> {
+        let (_, result) = self.0.next(false, Location::caller())?;
+        Some(result)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.0.left, Some(self.0.left))
+    }
+}
+
+impl<T> ExactSizeIterator for AsCompleted<T> {}
+
+/// Handles whose ends are collected in a group.
+struct Gathered<T> {
+    handles: Vec<Option<JoinHandle<T>>>,
+    group: Rc<Group>,
+    left: usize,
+}
+
+impl<T> Gathered<T> {
+    fn new(handles: impl IntoIterator<Item = JoinHandle<T>>) -> Gathered<T> {
+        let handles: Vec<_> = handles.into_iter().map(Some).collect();
+        let group = Rc::new(Group::default());
+        for (index, handle) in (0..).zip(handles.iter().flatten()) {
+            let task = handle.inner().task();
+            if task.has_ended() || scheduler::current().is_none() {
+                group.ended.borrow_mut().push_back(index);
+            } else {
+                task.joiner.set(Joiner::Group(Rc::clone(&group), index));
+            }
+        }
+        Gathered {
+            left: handles.len(),
+            handles,
+            group,
+        }
+    }
+
+    /// The next one to end, and its place. Cancels all of them, if it is asked
+    /// to, where it is itself unwound.
+    fn next(
+        &mut self,
+        cancels: bool,
+        at: &'static Location<'static>,
+    ) -> Option<(usize, Result<T, JoinError>)> {
+        self.wait(cancels, at);
+        let index = self.group.ended.borrow_mut().pop_front()? as usize;
+        let handle = self.handles[index].take().expect("a coroutine ends once");
+        self.left -= 1;
+        let result = handle.inner().claim();
+        Some((index, result.unwrap_or(Err(JoinError::Cancelled))))
+    }
+
+    fn wait(&self, cancels: bool, at: &'static Location<'static>) {
+        let Some(scheduler) = scheduler::current() else {
+            return;
+        };
+        let mut unwound = Unwound {
+            gathered: self,
+            cancels,
+        };
+        suspend::checkpoint(scheduler);
+        while self.left > 0 && self.group.ended.borrow().is_empty() {
+            self.group.waiting.set(Some(scheduler.running()));
+            suspend::park_on(scheduler, self, at);
+        }
+        unwound.cancels = false;
+    }
+}
+
+/// Ends a wait, and cancels everybody if it is unwound.
+struct Unwound<'a, T> {
+    gathered: &'a Gathered<T>,
+    cancels: bool,
+}
+
+impl<T> Drop for Unwound<'_, T> {
+    fn drop(&mut self) {
+        self.gathered.group.waiting.set(None);
+        if self.cancels {
+            self.gathered.handles.iter().flatten().for_each(JoinHandle::cancel);
+        }
+    }
+}
+
+impl<T> fmt::Display for Gathered<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the end of {} coroutines:", self.left)?;
+        let mut waited_for = self.handles.iter().flatten();
+        for handle in waited_for.by_ref().take(3) {
+            write!(f, " {}", crate::snapshot::title(handle.inner().task()))?;
+        }
+        if waited_for.next().is_some() {
+            f.write_str(" …")?;
+        }
+        Ok(())
+    }
+}
+
+impl<T> fmt::Debug for Gathered<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gathered").field("left", &self.left).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,227 @@
+//! A runtime, seen from other threads.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use crate::block_on::block_on;
+use crate::inbox::{Door, Inbox};
+use crate::scheduler::{self, Message, Scheduler};
+use crate::task::{JoinError, Origin, TaskRef, flag};
+use crate::unwind::is_cancel;
+
+/// A handle to the run that the caller is in, for other threads.
+///
+/// While one is alive, an idle runtime waits for what it may send, rather than
+/// report a deadlock; the main coroutine's return ends the run all the same.
+///
+/// Not a suspension point.
+///
+/// # Panics
+/// Outside of a runtime.
+///
+/// ```
+/// let sum = corobin::run(|| {
+///     let handle = corobin::handle();
+///     corobin::to_thread(move || {
+///         let remote = handle.spawn(|| 1 + 1); // runs on the loop's thread
+///         remote.join().unwrap() // blocks this thread
+///     })
+/// });
+/// assert_eq!(sum, 2);
+/// ```
+#[must_use]
+#[track_caller]
+pub fn handle() -> Handle {
+    Handle(Door::new(&scheduler::expect("handle").inbox))
+}
+
+/// Spawns coroutines on a runtime from any thread; see [`handle`].
+#[derive(Clone)]
+pub struct Handle(Door<Message>);
+
+impl Handle {
+    /// Starts a coroutine on the runtime's thread, when the loop next looks
+    /// outside. Dropping the [`RemoteJoinHandle`] detaches it.
+    ///
+    /// After the end of the run `f` is dropped here, and the join gives
+    /// [`JoinError::Cancelled`].
+    #[track_caller]
+    pub fn spawn<F, T>(&self, f: F) -> RemoteJoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let spawned_at = Location::caller();
+        let number = scheduler::next_id();
+        let shared = Arc::new(Shared::new());
+        let ending = Ending {
+            number,
+            shared: Arc::clone(&shared),
+        };
+        let spawn = move |scheduler: &Scheduler| {
+            let origin = Origin {
+                parent: 0,
+                spawned_at,
+                name: None,
+                flags: flag::DETACHED,
+                children_of: None,
+            };
+            // SAFETY: the body borrows nothing.
+            let task = unsafe { TaskRef::new(origin, number, move || ending.run(f)) };
+            scheduler.remote.borrow_mut().insert(number, task.clone());
+            scheduler.spawn(task);
+        };
+        // What comes back, or is left, ends as cancelled when it is dropped.
+        drop(self.0.inbox().send(Message::Spawn(Box::new(spawn))));
+        RemoteJoinHandle {
+            shared,
+            number,
+            inbox: Arc::clone(self.0.inbox()),
+        }
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").finish_non_exhaustive()
+    }
+}
+
+/// The right to wait, on any thread, for a coroutine that was spawned through a
+/// [`Handle`].
+///
+/// It is also a [`Future`]. Dropping it detaches the coroutine.
+pub struct RemoteJoinHandle<T> {
+    shared: Arc<Shared<T>>,
+    number: u64,
+    inbox: Arc<Inbox<Message>>,
+}
+
+impl<T> RemoteJoinHandle<T> {
+    /// Waits for the result: blocks this thread, or in a coroutine only that.
+    ///
+    /// In a coroutine a suspension point.
+    ///
+    /// # Errors
+    /// [`JoinError::Panicked`] with the payload if the coroutine panicked,
+    /// [`JoinError::Cancelled`] if it was cancelled or the run ended before it.
+    #[track_caller]
+    pub fn join(self) -> Result<T, JoinError> {
+        block_on(self)
+    }
+
+    /// Asks the coroutine to unwind, as
+    /// [`JoinHandle::cancel`](crate::JoinHandle::cancel) does, when the loop next
+    /// looks outside.
+    pub fn cancel(&self) {
+        if !self.is_finished() {
+            drop(self.inbox.send(Message::Cancel(self.number)));
+        }
+    }
+
+    /// Whether the coroutine has ended.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.shared.lock().ended
+    }
+}
+
+impl<T> Future for RemoteJoinHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.shared.lock();
+        match state.result.take() {
+            Some(result) => Poll::Ready(result),
+            None => {
+                state.waker = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for RemoteJoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteJoinHandle")
+            .field("finished", &self.is_finished())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where the coroutine leaves its result.
+struct Shared<T>(Mutex<State<T>>);
+
+struct State<T> {
+    ended: bool,
+    result: Option<Result<T, JoinError>>,
+    waker: Option<Waker>,
+}
+
+impl<T> Shared<T> {
+    fn new() -> Shared<T> {
+        Shared(Mutex::new(State {
+            ended: false,
+            result: None,
+            waker: None,
+        }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end(&self, result: Result<T, JoinError>) {
+        let mut state = self.lock();
+        if state.ended {
+            return;
+        }
+        state.ended = true;
+        state.result = Some(result);
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// Goes with the coroutine's body: whatever happens to that, the result is told.
+struct Ending<T> {
+    number: u64,
+    shared: Arc<Shared<T>>,
+}
+
+impl<T> Ending<T> {
+    fn run<F: FnOnce() -> T>(self, f: F) {
+        match catch_unwind(AssertUnwindSafe(f)) {
+            Ok(value) => self.shared.end(Ok(value)),
+            Err(payload) if is_cancel(&*payload) => {
+                drop(self);
+                resume_unwind(payload);
+            }
+            Err(payload) => {
+                log::warn!(
+                    "coroutine #{}, spawned through a handle, panicked: {}",
+                    self.number,
+                    crate::unwind::message(&*payload)
+                );
+                self.shared.end(Err(JoinError::Panicked(payload)));
+            }
+        }
+    }
+}
+
+impl<T> Drop for Ending<T> {
+    fn drop(&mut self) {
+        if let Some(scheduler) = scheduler::current() {
+            let task = scheduler.remote.borrow_mut().remove(&self.number);
+            drop(task);
+        }
+        self.shared.end(Err(JoinError::Cancelled));
+    }
+}

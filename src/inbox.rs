@@ -1,0 +1,168 @@
+//! The only door for other threads: messages for the loop, and its wake-up.
+//!
+//! The loop asks [`Inbox::has_mail`], one relaxed load, and takes what there is;
+//! it sleeps in [`Inbox::sleep`]. A sender pushes first and raises the flag
+//! second; the loop lowers the flag first and pops second. So a message is
+//! either popped or has raised the flag after it was lowered.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use crossbeam_queue::SegQueue;
+
+pub(crate) struct Inbox<M> {
+    messages: SegQueue<M>,
+    mail: AtomicBool,
+    closed: AtomicBool,
+    /// Open [`Door`]s: whoever holds one may still send something.
+    doors: AtomicUsize,
+    thread: Thread,
+}
+
+impl<M> Inbox<M> {
+    /// An inbox that the calling thread reads.
+    pub(crate) fn new() -> Arc<Inbox<M>> {
+        Arc::new(Inbox {
+            messages: SegQueue::new(),
+            mail: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            doors: AtomicUsize::new(0),
+            thread: thread::current(),
+        })
+    }
+
+    #[inline(always)]
+    pub(crate) fn has_mail(&self) -> bool {
+        self.mail.load(Ordering::Relaxed)
+    }
+
+    /// Hands every message to `each`.
+    pub(crate) fn take_mail(&self, mut each: impl FnMut(M)) {
+        self.mail.store(false, Ordering::SeqCst);
+        while let Some(message) = self.messages.pop() {
+            each(message);
+        }
+    }
+
+    /// Sleeps until there is mail, a door has closed, or `timeout` has passed;
+    /// sometimes less.
+    pub(crate) fn sleep(&self, timeout: Option<Duration>) {
+        if self.mail.load(Ordering::SeqCst) {
+            return;
+        }
+        match timeout {
+            Some(timeout) => thread::park_timeout(timeout),
+            None => thread::park(),
+        }
+    }
+
+    /// Sends a message. After the end of the run it comes back.
+    ///
+    /// # Errors
+    /// The message, and all others that were left, for the caller to dispose of.
+    pub(crate) fn send(&self, message: M) -> Result<(), Vec<M>> {
+        self.messages.push(message);
+        self.ring();
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(self.rest());
+        }
+        Ok(())
+    }
+
+    fn ring(&self) {
+        if !self.mail.swap(true, Ordering::SeqCst) {
+            self.thread.unpark();
+        }
+    }
+
+    /// Ends the delivery. Returns what was not taken.
+    pub(crate) fn close(&self) -> Vec<M> {
+        self.closed.store(true, Ordering::SeqCst);
+        self.rest()
+    }
+
+    fn rest(&self) -> Vec<M> {
+        std::iter::from_fn(|| self.messages.pop()).collect()
+    }
+
+    /// Whether somebody holds a door.
+    pub(crate) fn has_doors(&self) -> bool {
+        self.doors.load(Ordering::SeqCst) > 0
+    }
+}
+
+/// A right to send, which keeps the loop waiting: while one is open, a loop with
+/// nothing to do sleeps, and is not in a deadlock.
+pub(crate) struct Door<M>(Arc<Inbox<M>>);
+
+impl<M> Door<M> {
+    pub(crate) fn new(inbox: &Arc<Inbox<M>>) -> Door<M> {
+        inbox.doors.fetch_add(1, Ordering::SeqCst);
+        Door(Arc::clone(inbox))
+    }
+
+    pub(crate) fn inbox(&self) -> &Arc<Inbox<M>> {
+        &self.0
+    }
+}
+
+impl<M> Clone for Door<M> {
+    fn clone(&self) -> Door<M> {
+        Door::new(&self.0)
+    }
+}
+
+impl<M> Drop for Door<M> {
+    fn drop(&mut self) {
+        if self.0.doors.fetch_sub(1, Ordering::SeqCst) == 1 {
+            // The loop may be asleep and now have nothing left to wait for.
+            self.0.ring();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_wake_the_sleeper_and_arrive_in_order() {
+        let inbox = Inbox::new();
+        let door = Door::new(&inbox);
+        let sender = thread::spawn(move || {
+            for n in 0..1000 {
+                door.inbox().send(n).unwrap();
+            }
+        });
+        let mut got = Vec::new();
+        while got.len() < 1000 {
+            inbox.sleep(None);
+            inbox.take_mail(|n| got.push(n));
+        }
+        sender.join().unwrap();
+        assert_eq!(got, (0..1000).collect::<Vec<_>>());
+        assert!(!inbox.has_doors());
+    }
+
+    #[test]
+    fn the_last_door_wakes_the_sleeper() {
+        let inbox = Inbox::<()>::new();
+        let door = Door::new(&inbox);
+        let holder = thread::spawn(move || drop(door.clone()));
+        while inbox.has_doors() {
+            inbox.sleep(None);
+            inbox.take_mail(|()| {});
+        }
+        holder.join().unwrap();
+    }
+
+    #[test]
+    fn a_closed_inbox_gives_messages_back() {
+        let inbox = Inbox::new();
+        inbox.send('a').unwrap();
+        assert_eq!(inbox.close(), ['a']);
+        assert_eq!(inbox.send('b'), Err(vec!['b']));
+    }
+}

@@ -1,0 +1,130 @@
+//! The first of several closures to return wins.
+
+use std::fmt;
+use std::panic::Location;
+use std::rc::Rc;
+
+use crate::scheduler;
+use crate::scope::{ScopedJoinHandle, scope};
+use crate::suspend;
+use crate::task::{Group, Joiner};
+
+/// Runs all closures as coroutines of their own, gives the result of the first
+/// to return, cancels the rest and waits for them.
+///
+/// Takes a tuple, an array or a `Vec` of closures with one result type. They may
+/// borrow. A suspension point; a cancel cancels all of them.
+///
+/// # Panics
+/// With no closure at all; outside of a runtime. A panic in one of them cancels
+/// the rest and is raised again.
+///
+/// ```
+/// use corobin::{race, run, sleep};
+/// use std::time::Duration;
+///
+/// let winner = run(|| {
+///     race((
+///         || {
+///             sleep(Duration::from_secs(3600));
+///             "the tortoise"
+///         },
+///         || {
+///             sleep(Duration::from_millis(1));
+///             "the hare"
+///         },
+///     ))
+/// });
+/// assert_eq!(winner, "the hare");
+/// ```
+#[track_caller]
+pub fn race<'env, T: 'env>(arms: impl Arms<'env, T>) -> T {
+    let at = Location::caller();
+    let arms = arms.into_arms();
+    assert!(!arms.is_empty(), "race needs at least one closure");
+    let scheduler = scheduler::expect("race");
+    scope(|s| {
+        let group = Rc::new(Group::default());
+        let mut handles: Vec<_> = Vec::with_capacity(arms.len());
+        for (index, arm) in (0..).zip(arms) {
+            let handle = s.spawn(arm);
+            handle.tell(Joiner::Group(Rc::clone(&group), index));
+            handles.push(handle);
+        }
+        let waiting = Waiting(&group);
+        suspend::checkpoint(scheduler);
+        loop {
+            let winner = group.ended.borrow_mut().pop_front();
+            if let Some(Ok(result)) = winner.and_then(|index| handles[index as usize].claim()) {
+                s.cancel();
+                return result;
+            }
+            group.waiting.set(Some(scheduler.running()));
+            suspend::park_on(scheduler, &waiting, at);
+        }
+    })
+}
+
+struct Waiting<'a>(&'a Group);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.set(None);
+    }
+}
+
+impl fmt::Display for Waiting<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the first result of a race")
+    }
+}
+
+impl<T> ScopedJoinHandle<'_, T> {
+    fn tell(&self, joiner: Joiner) {
+        self.inner().task().joiner.set(joiner);
+    }
+
+    fn claim(&self) -> Option<Result<T, crate::JoinError>> {
+        self.inner().claim()
+    }
+}
+
+/// What [`race`] takes: a tuple of up to eight closures, an array, or a `Vec`.
+pub trait Arms<'env, T> {
+    /// The closures, in order.
+    fn into_arms(self) -> Vec<Arm<'env, T>>;
+}
+
+/// One closure of a [`race`].
+pub type Arm<'env, T> = Box<dyn FnOnce() -> T + 'env>;
+
+impl<'env, T, F: FnOnce() -> T + 'env> Arms<'env, T> for Vec<F> {
+    fn into_arms(self) -> Vec<Arm<'env, T>> {
+        self.into_iter().map(|arm| Box::new(arm) as Arm<'env, T>).collect()
+    }
+}
+
+impl<'env, T, F: FnOnce() -> T + 'env, const N: usize> Arms<'env, T> for [F; N] {
+    fn into_arms(self) -> Vec<Arm<'env, T>> {
+        self.into_iter().map(|arm| Box::new(arm) as Arm<'env, T>).collect()
+    }
+}
+
+macro_rules! arms_of_tuples {
+    ($($first:ident $($rest:ident)*)?) => {$(
+        impl<'env, T, $first, $($rest),*> Arms<'env, T> for ($first, $($rest,)*)
+        where
+            $first: FnOnce() -> T + 'env,
+            $($rest: FnOnce() -> T + 'env,)*
+        {
+            #[allow(non_snake_case)]
+            fn into_arms(self) -> Vec<Arm<'env, T>> {
+                let ($first, $($rest,)*) = self;
+                vec![Box::new($first), $(Box::new($rest)),*]
+            }
+        }
+        arms_of_tuples!($($rest)*);
+    )?};
+}
+
+arms_of_tuples!(A B C D E F G H);

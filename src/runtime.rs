@@ -1,0 +1,335 @@
+//! Runtimes: what is configured once and runs one main coroutine at a time.
+
+use std::fmt;
+use std::io;
+use std::panic::{Location, resume_unwind};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::generator::raw::RawPool;
+use crate::scheduler::{self, Config};
+use crate::snapshot::Snapshot;
+use crate::stack::DEFAULT_SIZE;
+use crate::task::JoinError;
+use crate::testing::seed_from_environment;
+use crate::thread_pool::ThreadPool;
+
+/// Address space for the main coroutine, as for the main thread of a process.
+const MAIN_STACK: usize = 8 << 20;
+const MAX_THREADS: usize = 512;
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// Runs `f` as the main coroutine of a new runtime on this thread, and gives its
+/// result.
+///
+/// When `f` returns, every other coroutine is cancelled and unwound, and then
+/// `run` returns. `f` may borrow. The main coroutine has 8 MiB of address space.
+///
+/// # Panics
+/// - With the panic of `f`, after the same clean-up.
+/// - If no coroutine is ready and nothing outside (a timer, a thread, a live
+///   [`Handle`](crate::Handle) or waker) can ever wake one: with the list of who
+///   waits for what, after everybody was unwound. [`Runtime::try_run`] returns
+///   it instead.
+/// - Inside of a runtime: one thread runs one.
+///
+/// If a destructor waits for ever, the rest cannot be unwound: the coroutine is
+/// leaked, with an error in the log. The main coroutine, and what was spawned in
+/// a [`scope`](crate::scope()), may borrow and cannot be leaked; then the process
+/// aborts with a report.
+///
+/// ```
+/// let greeting = String::from("hello");
+/// let length = corobin::run(|| greeting.len());
+/// assert_eq!(length, 5);
+/// ```
+#[track_caller]
+pub fn run<F, T>(f: F) -> T
+where
+    F: FnOnce() -> T,
+{
+    match Runtime::new() {
+        Ok(mut runtime) => runtime.run(f),
+        Err(error) => panic!("no runtime: {error}"),
+    }
+}
+
+/// How the kernel is asked about descriptors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum IoBackend {
+    /// The faster one that the kernel allows.
+    #[default]
+    Auto,
+    /// Readiness: epoll(7).
+    Poll,
+    /// Completion: io_uring(7).
+    IoUring,
+}
+
+/// A configured runtime, which may run any number of times, one after the other.
+///
+/// ```
+/// let mut runtime = corobin::Runtime::builder()
+///     .stack_size(64 << 10)
+///     .virtual_time(true)
+///     .build()?;
+/// let day = std::time::Duration::from_secs(24 * 60 * 60);
+/// runtime.run(|| corobin::sleep(day)); // returns at once
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Runtime {
+    config: Config,
+}
+
+impl Runtime {
+    /// A runtime with the defaults.
+    ///
+    /// # Errors
+    /// As for [`RuntimeBuilder::build`].
+    pub fn new() -> io::Result<Runtime> {
+        Runtime::builder().build()
+    }
+
+    /// Options for a runtime.
+    pub fn builder() -> RuntimeBuilder {
+        RuntimeBuilder::default()
+    }
+
+    /// Runs `f` as [`run`] does.
+    ///
+    /// # Panics
+    /// As [`run`]. The runtime is usable again afterwards.
+    #[track_caller]
+    pub fn run<F, T>(&mut self, f: F) -> T
+    where
+        F: FnOnce() -> T,
+    {
+        match self.try_run(f) {
+            Ok(value) => value,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Runs `f` as [`run`] does, and returns a deadlock as an error.
+    ///
+    /// # Errors
+    /// [`RunError::Deadlock`] when nothing can happen any more; it is the
+    /// outcome even if `f` catches its unwinding and returns a value.
+    /// [`RunError::NoStack`] if the run could not begin.
+    ///
+    /// # Panics
+    /// With the panic of `f`, and inside of a runtime. The runtime is usable
+    /// again afterwards.
+    ///
+    /// ```
+    /// use corobin::{RunError, Runtime};
+    ///
+    /// let mut runtime = Runtime::new()?;
+    /// let error = runtime.try_run(|| corobin::park()).unwrap_err();
+    /// let RunError::Deadlock(snapshot) = &error else { panic!() };
+    /// assert_eq!(snapshot.coroutines[0].name.as_deref(), Some("main"));
+    /// assert!(error.to_string().contains("waits for unpark"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn try_run<F, T>(&mut self, f: F) -> Result<T, RunError>
+    where
+        F: FnOnce() -> T,
+    {
+        assert!(
+            scheduler::current().is_none(),
+            "run inside of a runtime: one thread runs one; use spawn, or run on another thread"
+        );
+        let outcome =
+            scheduler::run(&self.config, f, Location::caller()).map_err(RunError::NoStack)?;
+        let result = outcome.main.claim();
+        if let Some(snapshot) = outcome.deadlock {
+            if let Some(Err(JoinError::Panicked(payload))) = result {
+                crate::unwind::drop_quietly(payload);
+            }
+            return Err(RunError::Deadlock(snapshot));
+        }
+        match result {
+            Some(Ok(value)) => Ok(value),
+            Some(Err(JoinError::Panicked(payload))) => resume_unwind(payload),
+            Some(Err(JoinError::Cancelled)) => {
+                panic!("the main coroutine raised a cancel that was not its own")
+            }
+            None => unreachable!("the main coroutine has ended"),
+        }
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime").finish_non_exhaustive()
+    }
+}
+
+/// Why a run has no result.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RunError {
+    /// No coroutine was ready, and nothing outside could wake one.
+    Deadlock(Snapshot),
+    /// The system gave no memory to begin with.
+    NoStack(io::Error),
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RunError::Deadlock(snapshot) => {
+                let count = snapshot.coroutines.len();
+                let s = if count == 1 { "" } else { "s" };
+                write!(
+                    f,
+                    "deadlock: {count} coroutine{s} wait{} and nothing can wake {}:\n{snapshot}",
+                    if count == 1 { "s" } else { "" },
+                    if count == 1 { "it" } else { "any of them" }
+                )
+            }
+            RunError::NoStack(error) => write!(f, "no stack to run on: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for RunError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            RunError::Deadlock(_) => None,
+            RunError::NoStack(error) => Some(error),
+        }
+    }
+}
+
+/// Options for a [`Runtime`].
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until build is called"]
+pub struct RuntimeBuilder {
+    io_backend: IoBackend,
+    stack_size: usize,
+    main_stack_size: usize,
+    virtual_time: bool,
+    schedule_seed: Option<u64>,
+    max_threads: usize,
+    keep_alive: Duration,
+    debug: bool,
+    slow_step: Duration,
+    trace: Option<PathBuf>,
+}
+
+impl Default for RuntimeBuilder {
+    fn default() -> Self {
+        RuntimeBuilder {
+            io_backend: IoBackend::Auto,
+            stack_size: DEFAULT_SIZE,
+            main_stack_size: MAIN_STACK,
+            virtual_time: false,
+            schedule_seed: None,
+            max_threads: MAX_THREADS,
+            keep_alive: KEEP_ALIVE,
+            debug: false,
+            slow_step: Duration::from_millis(100),
+            trace: None,
+        }
+    }
+}
+
+impl RuntimeBuilder {
+    /// How the kernel is asked about descriptors; default [`IoBackend::Auto`].
+    /// There is no I/O yet, so it has no effect.
+    pub fn io_backend(mut self, backend: IoBackend) -> Self {
+        self.io_backend = backend;
+        self
+    }
+
+    /// Usable bytes of a coroutine's stack, rounded up to pages; default 256 KiB
+    /// of address space. [`Builder::stack_size`](crate::Builder::stack_size)
+    /// sets it for one.
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack_size = bytes;
+        self
+    }
+
+    /// Usable bytes of the main coroutine's stack; default 8 MiB of address
+    /// space.
+    pub fn main_stack_size(mut self, bytes: usize) -> Self {
+        self.main_stack_size = bytes;
+        self
+    }
+
+    /// Lets time stand still while anything is ready or a
+    /// [`to_thread`](crate::to_thread()) call runs, and jump to the next timer
+    /// otherwise. For tests; default off.
+    pub fn virtual_time(mut self, on: bool) -> Self {
+        self.virtual_time = on;
+        self
+    }
+
+    /// Picks the next coroutine at random instead of first in, first out; the
+    /// same seed makes the same picks. Default: `COROBIN_SEED` if that is set,
+    /// else none.
+    pub fn schedule_seed(mut self, seed: u64) -> Self {
+        self.schedule_seed = Some(seed);
+        self
+    }
+
+    /// The most threads that [`to_thread`](crate::to_thread()) may use, and how
+    /// long an idle one is kept; default 512 and 10 s.
+    pub fn thread_pool(mut self, max: usize, keep_alive: Duration) -> Self {
+        self.max_threads = max;
+        self.keep_alive = keep_alive;
+        self
+    }
+
+    /// Warns of what goes wrong. It has no effect yet.
+    pub fn debug(mut self, on: bool) -> Self {
+        self.debug = on;
+        self
+    }
+
+    /// How long a step may take under [`debug`](Self::debug); default 100 ms. It
+    /// has no effect yet.
+    pub fn slow_step(mut self, longest: Duration) -> Self {
+        self.slow_step = longest;
+        self
+    }
+
+    /// Writes a trace to this file. It has no effect yet.
+    pub fn trace(mut self, path: impl AsRef<Path>) -> Self {
+        self.trace = Some(path.as_ref().to_owned());
+        self
+    }
+
+    /// The runtime.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a stack size of 0 or beyond the address space, for a
+    /// thread pool without threads, and if `COROBIN_SEED` is asked for and is no
+    /// number.
+    pub fn build(self) -> io::Result<Runtime> {
+        RawPool::of_size(self.stack_size)?;
+        RawPool::of_size(self.main_stack_size)?;
+        if self.max_threads == 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "thread_pool(0, _): to_thread needs at least one thread",
+            ));
+        }
+        let seed = match self.schedule_seed {
+            Some(seed) => Some(seed),
+            None => seed_from_environment()?,
+        };
+        Ok(Runtime {
+            config: Config {
+                stack_size: self.stack_size,
+                main_stack_size: self.main_stack_size,
+                virtual_time: self.virtual_time,
+                seed,
+                threads: ThreadPool::new(self.max_threads, self.keep_alive),
+            },
+        })
+    }
+}

@@ -1,0 +1,180 @@
+//! What the loop looks at besides its queue: timers, other threads, and memory
+//! that is not needed any more.
+
+use std::cell::Cell;
+use std::ptr::NonNull;
+use std::time::Duration;
+
+use crate::frames::Frame;
+use crate::generator::raw::Raw;
+use crate::timers::Key;
+
+use super::{STEPS, Scheduler};
+
+/// From another thread.
+pub(crate) enum Message {
+    /// Spawn what a handle was given.
+    Spawn(Box<dyn FnOnce(&Scheduler) + Send>),
+    /// Cancel what was spawned under this number.
+    Cancel(u64),
+    /// Wake the coroutine that waits under this number.
+    Wake(u64),
+}
+
+/// What a timer does when its time has come.
+#[derive(Clone, Copy)]
+pub(crate) struct Timer {
+    raw: Raw,
+    /// The frame that expires; none for a sleeper that wakes.
+    frame: Option<NonNull<Frame>>,
+}
+
+/// Idle stacks are kept for as long as this before they are given back.
+const TRIM_AFTER: u64 = 1_000_000_000;
+/// How many are given back in one go, so that the loop does not stall.
+const TRIM_AT_ONCE: usize = 1024;
+/// How many are always kept.
+const TRIM_KEEPS: usize = 64;
+
+/// Finds out how many idle stacks were not needed for a while.
+#[derive(Default)]
+pub(super) struct Trim {
+    /// The fewest idle stacks since `since`.
+    least: Cell<usize>,
+    since: Cell<Option<u64>>,
+}
+
+impl Trim {
+    #[inline(always)]
+    pub(super) fn popped(&self, left: usize) {
+        if left < self.least.get() {
+            self.least.set(left);
+        }
+    }
+}
+
+impl Scheduler {
+    /// Wakes `raw` at `deadline`.
+    pub(crate) fn arm(&self, deadline: u64, raw: Raw) -> Key {
+        let timer = Timer { raw, frame: None };
+        self.timers.borrow_mut().insert(deadline, timer)
+    }
+
+    /// Makes `frame` of the coroutine `raw` due at `deadline`. Whoever closes
+    /// the frame disarms the timer first.
+    pub(crate) fn arm_frame(&self, deadline: u64, raw: Raw, frame: &Frame) -> Key {
+        let timer = Timer {
+            raw,
+            frame: Some(NonNull::from(frame)),
+        };
+        self.timers.borrow_mut().insert(deadline, timer)
+    }
+
+    /// Wakes whoever has waited for other threads or for a time that has come.
+    /// A look at no timer and no mail is two loads.
+    pub(super) fn look_outside(&self) {
+        self.steps_left.set(STEPS);
+        if self.inbox.has_mail() {
+            self.inbox.take_mail(|message| self.receive(message));
+        }
+        if !self.clock.is_virtual() && !self.timers.borrow().is_empty() {
+            self.fire_due(self.clock.now());
+        }
+    }
+
+    fn fire_due(&self, now: u64) {
+        loop {
+            let due = self.timers.borrow_mut().pop_due(now);
+            let Some(Timer { raw, frame }) = due else {
+                break;
+            };
+            match frame {
+                None => self.wake(raw),
+                // SAFETY: an open frame; closing it disarms its timer.
+                Some(frame) => self.make_due(raw, unsafe { frame.as_ref() }),
+            }
+        }
+    }
+
+    /// Asks the coroutine `raw` to unwind up to its `frame`.
+    pub(crate) fn make_due(&self, raw: Raw, frame: &Frame) {
+        frame.set_due();
+        raw.set_due();
+        self.interrupt(raw);
+    }
+
+    /// Nobody is ready: sleeps until somebody is. False if that can never be.
+    pub(super) fn wait_outside(&self) -> bool {
+        loop {
+            self.look_outside();
+            if !self.ready.borrow().is_empty() {
+                return true;
+            }
+            let next = self.timers.borrow().next();
+            let expects_mail = self.jobs.get() > 0 || self.inbox.has_doors();
+            if self.clock.is_virtual() {
+                match next {
+                    // Threads take real time, during which ours stands still.
+                    Some(deadline) if self.jobs.get() == 0 => {
+                        self.clock.jump(deadline);
+                        self.fire_due(deadline);
+                        continue;
+                    }
+                    None if !expects_mail => return false,
+                    _ => self.inbox.sleep(self.trim()),
+                }
+                continue;
+            }
+            if next.is_none() && !expects_mail {
+                return false;
+            }
+            let until = next.map(|deadline| {
+                Duration::from_nanos(deadline.saturating_sub(self.clock.now()))
+            });
+            let trim = self.trim();
+            let timeout = [until, trim].into_iter().flatten().min();
+            self.inbox.sleep(timeout);
+        }
+    }
+
+    /// Gives idle stacks back that were not needed for a while, some at a time.
+    /// Returns when there may be more.
+    fn trim(&self) -> Option<Duration> {
+        let trim = &self.trim;
+        let idle = self.idle.borrow().len();
+        if idle <= TRIM_KEEPS {
+            trim.since.set(None);
+            return None;
+        }
+        let now = self.clock.real_now();
+        let since = match trim.since.get() {
+            Some(since) => since,
+            None => {
+                trim.least.set(idle);
+                trim.since.set(Some(now));
+                now
+            }
+        };
+        let left = (since + TRIM_AFTER).saturating_sub(now);
+        if left > 0 {
+            return Some(Duration::from_nanos(left));
+        }
+        let surplus = trim.least.get().min(idle).saturating_sub(TRIM_KEEPS);
+        if surplus == 0 {
+            trim.since.set(None);
+            return Some(Duration::from_nanos(TRIM_AFTER));
+        }
+        let some = surplus.min(TRIM_AT_ONCE);
+        trim.least.set(trim.least.get() - some);
+        self.give_back(some);
+        Some(Duration::ZERO)
+    }
+
+    /// Gives back the `count` stacks that were idle longest.
+    fn give_back(&self, count: usize) {
+        let raws: Vec<Raw> = self.idle.borrow_mut().drain(..count).collect();
+        raws.iter().for_each(|&raw| self.forget_stack(raw));
+        // SAFETY: idle stacks have no job, and they are on no list any more.
+        unsafe { self.pool.discard(raws) };
+    }
+}

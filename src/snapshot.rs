@@ -1,0 +1,146 @@
+//! Who is alive, and what each waits for.
+
+use std::fmt;
+use std::panic::Location;
+
+use crate::generator::raw::Raw;
+use crate::scheduler::{self, Scheduler};
+use crate::task::{Id, Task};
+
+/// All coroutines of a runtime at one moment.
+///
+/// `Display` is a tree by parent.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// Everybody who has not ended, in the order of their spawning.
+    pub coroutines: Vec<CoroutineInfo>,
+}
+
+/// One coroutine of a [`Snapshot`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CoroutineInfo {
+    /// Its id.
+    pub id: Id,
+    /// Its name, if it was given one.
+    pub name: Option<String>,
+    /// Who spawned it.
+    pub parent: Option<Id>,
+    /// Where it was spawned.
+    pub spawned_at: &'static Location<'static>,
+    /// What it waits for, in words; `None` if it does not wait.
+    pub waits_on: Option<String>,
+    /// Where it began to wait.
+    pub waits_at: Option<&'static Location<'static>>,
+    /// Bytes of its stack that were in use when it was suspended.
+    pub stack_used: usize,
+    /// The suspended stack, where it was captured.
+    pub backtrace: Option<String>,
+}
+
+/// All coroutines of the runtime that runs the caller, itself included.
+///
+/// Not a suspension point.
+///
+/// # Panics
+/// Outside of a runtime.
+///
+/// ```
+/// corobin::run(|| {
+///     let _waiting = corobin::Builder::new().name("waiting").spawn(corobin::park);
+///     corobin::yield_now();
+///     let snapshot = corobin::snapshot();
+///     assert_eq!(snapshot.coroutines.len(), 2);
+///     assert!(snapshot.to_string().contains("waiting"));
+/// });
+/// ```
+#[must_use]
+#[track_caller]
+pub fn snapshot() -> Snapshot {
+    Snapshot::take(scheduler::expect("snapshot"))
+}
+
+impl Snapshot {
+    pub(crate) fn take(scheduler: &Scheduler) -> Snapshot {
+        let mut coroutines = Vec::new();
+        scheduler.each_alive(|task, raw| coroutines.push(CoroutineInfo::new(task, raw)));
+        coroutines.sort_by_key(|info: &CoroutineInfo| info.id);
+        Snapshot { coroutines }
+    }
+
+    fn write_tree(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        parent: Option<Id>,
+        depth: usize,
+    ) -> fmt::Result {
+        // An orphan, whose parent has ended, stands at the root.
+        let is_child = |info: &&CoroutineInfo| match info.parent {
+            Some(id) if self.coroutines.iter().any(|other| other.id == id) => parent == Some(id),
+            _ => parent.is_none(),
+        };
+        for info in self.coroutines.iter().filter(is_child) {
+            writeln!(f, "{:indent$}{info}", "", indent = 2 * depth)?;
+            self.write_tree(f, Some(info.id), depth + 1)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_tree(f, None, 0)
+    }
+}
+
+impl CoroutineInfo {
+    fn new(task: &Task, raw: Option<Raw>) -> CoroutineInfo {
+        let wait = raw.and_then(|raw| raw.describe_wait());
+        let (waits_on, waits_at) = wait.unzip();
+        CoroutineInfo {
+            id: task.id(),
+            name: task.name().map(str::to_owned),
+            parent: task.parent(),
+            spawned_at: task.spawned_at(),
+            waits_on,
+            waits_at,
+            stack_used: raw.map_or(0, |raw| raw.stack_used()),
+            backtrace: None,
+        }
+    }
+}
+
+impl fmt::Display for CoroutineInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_title(f, self.id, self.name.as_deref(), self.spawned_at)?;
+        match (&self.waits_on, self.waits_at) {
+            (Some(what), Some(at)) => write!(f, " waits for {what} at {at}"),
+            _ => f.write_str(" is ready"),
+        }
+    }
+}
+
+/// How a coroutine is called in messages.
+pub(crate) fn title(task: &Task) -> impl fmt::Display + '_ {
+    struct Title<'a>(&'a Task);
+    impl fmt::Display for Title<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write_title(f, self.0.id(), self.0.name(), self.0.spawned_at())
+        }
+    }
+    Title(task)
+}
+
+fn write_title(
+    f: &mut fmt::Formatter<'_>,
+    id: Id,
+    name: Option<&str>,
+    spawned_at: &Location<'_>,
+) -> fmt::Result {
+    write!(f, "{id}")?;
+    if let Some(name) = name {
+        write!(f, " '{name}'")?;
+    }
+    write!(f, " (spawned at {spawned_at})")
+}

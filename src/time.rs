@@ -1,0 +1,166 @@
+//! Waiting for a time.
+
+use std::fmt;
+use std::panic::Location;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::scheduler::{self, Scheduler};
+use crate::suspend;
+use crate::timers::Key;
+
+/// The time now: that of the runtime, which under
+/// [`virtual_time`](crate::RuntimeBuilder::virtual_time) stands still while
+/// anything is ready; outside of a runtime [`Instant::now`].
+///
+/// Not a suspension point.
+#[must_use]
+pub fn now() -> Instant {
+    match scheduler::current() {
+        Some(scheduler) => scheduler.clock.instant(),
+        None => Instant::now(),
+    }
+}
+
+/// Waits for at least `duration`. Only this coroutine waits.
+///
+/// A suspension point, also for zero, which lets everybody run who is ready.
+/// [`Duration::MAX`] never ends. Outside of a runtime the thread sleeps.
+///
+/// ```
+/// use corobin::{run, sleep, spawn};
+/// use std::time::Duration;
+///
+/// run(|| {
+///     // Both sleep at the same time.
+///     let other = spawn(|| sleep(Duration::from_millis(5)));
+///     sleep(Duration::from_millis(5));
+///     other.join().unwrap();
+/// });
+/// ```
+#[track_caller]
+pub fn sleep(duration: Duration) {
+    match scheduler::current() {
+        Some(scheduler) if duration.is_zero() => {
+            suspend::checkpoint(scheduler);
+            suspend::yield_now();
+        }
+        Some(scheduler) => {
+            suspend::checkpoint(scheduler);
+            sleep_to(scheduler, scheduler.clock.after(duration), Location::caller());
+        }
+        None => thread::sleep(duration),
+    }
+}
+
+/// Waits until `deadline`; at least one turn, if that has passed.
+///
+/// A suspension point, like [`sleep`].
+#[track_caller]
+pub fn sleep_until(deadline: Instant) {
+    match scheduler::current() {
+        Some(scheduler) => {
+            suspend::checkpoint(scheduler);
+            match scheduler.clock.at(deadline) {
+                Some(at) if at <= scheduler.clock.now() => suspend::yield_now(),
+                at => sleep_to(scheduler, at, Location::caller()),
+            }
+        }
+        None => thread::sleep(deadline.saturating_duration_since(Instant::now())),
+    }
+}
+
+/// Sleeps to a deadline of the scheduler's clock; for ever if there is none.
+fn sleep_to(scheduler: &Scheduler, deadline: Option<u64>, at: &'static Location<'static>) {
+    let Some(deadline) = deadline else {
+        loop {
+            suspend::park_on(scheduler, &"a time that never comes", at);
+        }
+    };
+    let timer = Armed {
+        scheduler,
+        key: scheduler.arm(deadline, scheduler.running()),
+    };
+    while scheduler.timers.borrow().is_armed(timer.key) {
+        suspend::park_on(scheduler, &"a time", at);
+    }
+}
+
+/// Disarms its timer when it is dropped.
+pub(crate) struct Armed<'a> {
+    pub(crate) scheduler: &'a Scheduler,
+    pub(crate) key: Key,
+}
+
+impl Drop for Armed<'_> {
+    fn drop(&mut self) {
+        self.scheduler.timers.borrow_mut().cancel(self.key);
+    }
+}
+
+/// Ticks every `period`, the first time one period from now.
+///
+/// # Panics
+/// `period` is zero.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// corobin::run(|| {
+///     let start = corobin::now();
+///     let mut every = corobin::interval(Duration::from_millis(1));
+///     for n in 1..=3 {
+///         assert!(every.tick() >= start + n * Duration::from_millis(1));
+///     }
+/// });
+/// ```
+#[must_use]
+#[track_caller]
+pub fn interval(period: Duration) -> Interval {
+    assert!(!period.is_zero(), "an interval needs a period longer than zero");
+    Interval {
+        next: now().checked_add(period),
+        period,
+    }
+}
+
+/// See [`interval`].
+pub struct Interval {
+    /// None if it is beyond what `Instant` can hold.
+    next: Option<Instant>,
+    period: Duration,
+}
+
+impl Interval {
+    /// Waits for the next tick and gives the time that it was due at.
+    ///
+    /// Ticks are due at fixed times: one that is late does not shift those after
+    /// it, which come at once until they have caught up. A suspension point; a
+    /// cancelled wait does not use up its tick.
+    #[track_caller]
+    pub fn tick(&mut self) -> Instant {
+        let Some(due) = self.next else {
+            sleep(Duration::MAX);
+            unreachable!("a time that never comes has come");
+        };
+        match scheduler::current() {
+            // A late tick is no reason to wait a turn more.
+            Some(scheduler) if due <= scheduler.clock.instant() => suspend::checkpoint(scheduler),
+            _ => sleep_until(due),
+        }
+        self.next = due.checked_add(self.period);
+        due
+    }
+
+    /// The time between two ticks.
+    #[must_use]
+    pub fn period(&self) -> Duration {
+        self.period
+    }
+}
+
+impl fmt::Debug for Interval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Interval").field("period", &self.period).finish_non_exhaustive()
+    }
+}
