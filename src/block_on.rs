@@ -62,6 +62,10 @@ fn block_coroutine<F: Future>(
             return value;
         }
         drop(waker);
+        if woken.load(Ordering::Acquire) {
+            // A future that wakes itself wants others to run in between.
+            suspend::yield_now();
+        }
         while !woken.load(Ordering::Acquire) {
             suspend::park_on(scheduler, &"a future", at);
         }

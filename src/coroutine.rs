@@ -174,10 +174,6 @@ impl Raw {
         self.has(CANCELLED | DUE)
     }
 
-    pub(crate) fn is_cancelled(&self) -> bool {
-        self.has(CANCELLED)
-    }
-
     /// Asks for the unwinding of the whole coroutine.
     pub(crate) fn set_cancelled(&self) {
         if !self.has(ENDING) {

@@ -309,24 +309,24 @@ impl<F: FnOnce() -> T, T> Types<F, T> {
     };
 
     unsafe fn run(task: &Task) -> End {
-        let returned = if fits::<F>() {
-            // SAFETY: the block holds the body until now.
-            let body = unsafe { task.take::<F>() };
-            catch_unwind(AssertUnwindSafe(body))
-        } else {
-            // SAFETY: as above, in a box.
-            let body = unsafe { task.room.get().cast::<Box<F>>().read() };
-            catch_unwind(AssertUnwindSafe(move || call_in_place(body)))
-        };
+        // The result goes to the block inside, so that a large one is not moved
+        // through more frames than need be.
+        let returned = catch_unwind(AssertUnwindSafe(|| {
+            let result = if fits::<F>() {
+                // SAFETY: the block holds the body until now.
+                (unsafe { task.take::<F>() })()
+            } else {
+                // SAFETY: as above, in a box.
+                call_in_place(unsafe { task.room.get().cast::<Box<F>>().read() })
+            };
+            // SAFETY: the body has left the block.
+            unsafe { task.put(result) };
+        }));
         match returned {
-            Ok(result) => {
-                // SAFETY: the body has left the block.
-                unsafe { task.put(result) };
-                End::Returned
-            }
+            Ok(()) => End::Returned,
             Err(payload) if silent(&*payload).is_some() => End::Cancelled,
             Err(payload) => {
-                // SAFETY: as above.
+                // SAFETY: the body has left the block, and left no result.
                 unsafe { task.put(payload) };
                 End::Panicked
             }

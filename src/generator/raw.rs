@@ -38,7 +38,7 @@ use std::rc::Rc;
 use corosensei::stack::valgrind::ValgrindStackRegistration;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
-use crate::stack::{DEFAULT_SIZE, HEAD, Stack, StackClass, page_size};
+use crate::stack::{HEAD, Stack, StackClass, page_size};
 
 /// What `start` and `resume` return when the job has returned.
 pub(crate) const DONE: usize = 0;
@@ -155,11 +155,6 @@ impl Raw {
     pub(crate) fn contains(&self, address: usize) -> bool {
         let (low, base) = (self.head().low, self.0.as_ptr() as usize);
         address.wrapping_sub(low) < base - low
-    }
-
-    /// Usable bytes of this stack.
-    pub(crate) fn usable(&self) -> usize {
-        self.pool().usable()
     }
 
     /// Whether the stack comes from `pool`.
@@ -448,12 +443,4 @@ impl Drop for Pools {
 /// Whether this thread still runs generators and coroutines.
 pub(crate) fn thread_is_alive() -> bool {
     POOLS.try_with(|_| ()).is_ok()
-}
-
-/// This thread's pool of default-sized stacks.
-///
-/// # Errors
-/// The thread is ending.
-pub(crate) fn default_pool() -> io::Result<Rc<RawPool>> {
-    RawPool::of_size(DEFAULT_SIZE)
 }

