@@ -4,67 +4,145 @@
 //! a seed, a pick among all that are ready, which makes a test meet other orders
 //! than the usual one, the same ones for the same seed.
 
-use std::collections::VecDeque;
+use std::cell::{Cell, RefCell};
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
 
-pub(crate) struct ReadyQueue<T> {
-    queue: VecDeque<T>,
-    pick: Option<fastrand::Rng>,
+type Slot<T> = Cell<MaybeUninit<T>>;
+
+/// A ring whose size is a power of two, behind a shared reference: a step takes
+/// from it and puts to it, with other code in between, and has no time for more
+/// than an index and a mask.
+pub(crate) struct ReadyQueue<T: Copy> {
+    /// From `Box::into_raw`; `mask + 1` slots.
+    slots: Cell<NonNull<Slot<T>>>,
+    mask: Cell<usize>,
+    /// Where the next is taken from, and where it is put, both never wrapped.
+    head: Cell<usize>,
+    tail: Cell<usize>,
+    pick: Option<RefCell<fastrand::Rng>>,
 }
 
 impl<T: Copy> ReadyQueue<T> {
     pub(crate) fn new(seed: Option<u64>) -> Self {
+        const FIRST: usize = 64;
         ReadyQueue {
-            queue: VecDeque::new(),
-            pick: seed.map(fastrand::Rng::with_seed),
+            slots: Cell::new(allocate(FIRST)),
+            mask: Cell::new(FIRST - 1),
+            head: Cell::new(0),
+            tail: Cell::new(0),
+            pick: seed.map(|seed| RefCell::new(fastrand::Rng::with_seed(seed))),
         }
     }
 
     #[inline(always)]
-    pub(crate) fn push(&mut self, item: T) {
-        self.queue.push_back(item);
-    }
-
-    #[inline(always)]
-    pub(crate) fn pop(&mut self) -> Option<T> {
-        if self.pick.is_some() {
-            return self.pop_picked();
-        }
-        self.queue.pop_front()
-    }
-
-    #[cold]
-    fn pop_picked(&mut self) -> Option<T> {
-        let len = self.queue.len();
-        let pick = self.pick.as_mut()?;
-        if len > 1 {
-            self.queue.swap(0, pick.usize(..len));
-        }
-        self.queue.pop_front()
-    }
-
-    /// Takes the head if `wanted` says so; never under a seed.
-    #[inline]
-    pub(crate) fn pop_if(&mut self, wanted: impl FnOnce(&T) -> bool) -> Option<T> {
-        if self.pick.is_some() || !wanted(self.queue.front()?) {
-            return None;
-        }
-        self.queue.pop_front()
-    }
-
-    /// The one that is `ahead` places behind the head.
-    #[inline(always)]
-    pub(crate) fn peek(&self, ahead: usize) -> Option<&T> {
-        self.queue.get(ahead)
+    pub(crate) fn len(&self) -> usize {
+        self.tail.get().wrapping_sub(self.head.get())
     }
 
     #[inline(always)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        self.tail.get() == self.head.get()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.queue.iter()
+    #[inline(always)]
+    fn slot(&self, index: usize) -> &Slot<T> {
+        // SAFETY: a masked index is below the number of slots, and the slots
+        // are replaced only by `grow`, during which no reference is used.
+        unsafe { self.slots.get().add(index & self.mask.get()).as_ref() }
     }
+
+    #[inline(always)]
+    pub(crate) fn push(&self, item: T) {
+        if self.len() > self.mask.get() {
+            self.grow();
+        }
+        let tail = self.tail.get();
+        self.slot(tail).set(MaybeUninit::new(item));
+        self.tail.set(tail.wrapping_add(1));
+    }
+
+    #[inline(always)]
+    pub(crate) fn pop(&self) -> Option<T> {
+        if self.is_empty() {
+            return None;
+        }
+        if let Some(pick) = &self.pick {
+            self.swap_to_head(pick.borrow_mut().usize(..self.len()));
+        }
+        let head = self.head.get();
+        self.head.set(head.wrapping_add(1));
+        // SAFETY: the slots from head to tail are written.
+        Some(unsafe { self.slot(head).get().assume_init() })
+    }
+
+    #[cold]
+    fn swap_to_head(&self, place: usize) {
+        let head = self.head.get();
+        let picked = self.slot(head.wrapping_add(place)).get();
+        let first = self.slot(head).replace(picked);
+        self.slot(head.wrapping_add(place)).set(first);
+    }
+
+    /// Takes the head if `wanted` says so; never under a seed.
+    #[inline(always)]
+    pub(crate) fn pop_if(&self, wanted: impl FnOnce(&T) -> bool) -> Option<T> {
+        if self.pick.is_some() || !wanted(&self.peek(0)?) {
+            return None;
+        }
+        self.pop()
+    }
+
+    /// The one that is `ahead` places behind the head.
+    #[inline(always)]
+    pub(crate) fn peek(&self, ahead: usize) -> Option<T> {
+        if ahead >= self.len() {
+            return None;
+        }
+        // SAFETY: the slots from head to tail are written.
+        Some(unsafe { self.slot(self.head.get().wrapping_add(ahead)).get().assume_init() })
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = T> {
+        (0..self.len()).filter_map(|ahead| self.peek(ahead))
+    }
+
+    #[cold]
+    fn grow(&self) {
+        let slots = (self.mask.get() + 1) * 2;
+        let new = allocate(slots);
+        for (place, item) in self.iter().enumerate() {
+            // SAFETY: the new slots are twice as many, and not shared yet.
+            unsafe { new.add(place).as_ref().set(MaybeUninit::new(item)) };
+        }
+        let len = self.len();
+        // SAFETY: allocated with this number, and not used after.
+        unsafe { free(self.slots.get(), slots / 2) };
+        self.slots.set(new);
+        self.mask.set(slots - 1);
+        self.head.set(0);
+        self.tail.set(len);
+    }
+}
+
+impl<T: Copy> Drop for ReadyQueue<T> {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this number, and not used after.
+        unsafe { free(self.slots.get(), self.mask.get() + 1) };
+    }
+}
+
+fn allocate<T>(slots: usize) -> NonNull<Slot<T>> {
+    let slots: Box<[Slot<T>]> = (0..slots).map(|_| Cell::new(MaybeUninit::uninit())).collect();
+    NonNull::from(Box::leak(slots)).cast()
+}
+
+/// # Safety
+/// `allocate` gave them for this number, and nobody uses them any more.
+unsafe fn free<T>(slots: NonNull<Slot<T>>, number: usize) {
+    let slots = NonNull::slice_from_raw_parts(slots, number);
+    // SAFETY: as the caller says.
+    drop(unsafe { Box::from_raw(slots.as_ptr()) });
 }
 
 #[cfg(test)]
@@ -73,18 +151,18 @@ mod tests {
 
     #[test]
     fn first_in_first_out() {
-        let mut queue = ReadyQueue::new(None);
+        let queue = ReadyQueue::new(None);
         for n in 0..5 {
             queue.push(n);
         }
         assert_eq!(queue.pop(), Some(0));
-        assert_eq!(queue.peek(0), Some(&1));
-        assert_eq!(queue.peek(3), Some(&4));
+        assert_eq!(queue.peek(0), Some(1));
+        assert_eq!(queue.peek(3), Some(4));
         assert_eq!(queue.peek(4), None);
         assert_eq!(queue.pop_if(|&n| n == 7), None);
         assert_eq!(queue.pop_if(|&n| n == 1), Some(1));
         queue.push(5);
-        assert_eq!(queue.iter().copied().collect::<Vec<_>>(), [2, 3, 4, 5]);
+        assert_eq!(queue.iter().collect::<Vec<_>>(), [2, 3, 4, 5]);
     }
 
     /// Random operations against a plain list, for both kinds of queue.
@@ -93,7 +171,7 @@ mod tests {
         for seed in 0..50 {
             let mut random = fastrand::Rng::with_seed(seed);
             let picks = seed % 2 == 1;
-            let mut queue = ReadyQueue::new(picks.then_some(seed));
+            let queue = ReadyQueue::new(picks.then_some(seed));
             let mut model = Vec::new();
             for n in 0..2000 {
                 if random.bool() {
@@ -114,7 +192,7 @@ mod tests {
     #[test]
     fn same_seed_same_order() {
         let order = |seed| {
-            let mut queue = ReadyQueue::new(Some(seed));
+            let queue = ReadyQueue::new(Some(seed));
             (0..20).for_each(|n| queue.push(n));
             std::iter::from_fn(|| queue.pop()).collect::<Vec<_>>()
         };

@@ -7,7 +7,6 @@
 use std::io;
 use std::panic::Location;
 
-use crate::coroutine::Ready;
 use crate::frames;
 use crate::generator::raw::RawPool;
 use crate::snapshot::Snapshot;
@@ -154,7 +153,6 @@ impl Scheduler {
             self.receive(message);
         }
         self.run_to_end();
-        debug_assert!(self.ready.borrow().iter().all(|place: &Ready| !place.is_new()));
         let (own, other): (Vec<_>, Vec<_>) = (self.stacks.take().into_iter())
             .filter(|raw| raw.is_idle())
             .partition(|raw| raw.is_of(&self.pool));

@@ -120,7 +120,7 @@ impl Scheduler {
         if self.steps_left.get() <= 1 || raw == self.reserve || !raw.is_of(&self.pool) {
             return None;
         }
-        let place = self.ready.borrow_mut().pop_if(|place| {
+        let place = self.ready.pop_if(|place| {
             place.new_task().is_some_and(|task| task.raw.get().is_none())
         })?;
         self.steps_left.set(self.steps_left.get() - 1);

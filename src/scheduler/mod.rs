@@ -37,7 +37,7 @@ pub(crate) use outside::{Message, Timer};
 /// The loop looks outside at least every so many steps.
 const STEPS: u32 = 64;
 /// How far ahead of a step the cache is asked for its lines.
-const AHEAD: usize = 8;
+const AHEAD: usize = 12;
 
 /// What a runtime keeps from one run to the next.
 pub(crate) struct Config {
@@ -49,7 +49,7 @@ pub(crate) struct Config {
 }
 
 pub(crate) struct Scheduler {
-    ready: RefCell<ReadyQueue<Ready>>,
+    ready: ReadyQueue<Ready>,
     current: Cell<Option<Raw>>,
     /// Steps until the next look outside.
     steps_left: Cell<u32>,
@@ -143,7 +143,7 @@ impl Scheduler {
         reserve.set_idle();
         reserve.place().set(0);
         Ok(Scheduler {
-            ready: RefCell::new(ReadyQueue::new(config.seed)),
+            ready: ReadyQueue::new(config.seed),
             current: Cell::new(None),
             steps_left: Cell::new(STEPS),
             alive: Cell::new(0),
@@ -171,7 +171,7 @@ impl Scheduler {
         loop {
             while let Some(next) = self.next() {
                 match self.step(next) {
-                    Stop::Yield(back) => self.ready.borrow_mut().push(back),
+                    Stop::Yield(frame) => self.put(Ready::resume(self.running(), frame)),
                     Stop::Park => {}
                     Stop::Done => self.stack_is_free(),
                 }
@@ -190,9 +190,8 @@ impl Scheduler {
 
     #[inline(always)]
     fn next(&self) -> Option<Ready> {
-        let mut ready = self.ready.borrow_mut();
-        let next = ready.pop()?;
-        if let Some(later) = ready.peek(AHEAD) {
+        let next = self.ready.pop()?;
+        if let Some(later) = self.ready.peek(AHEAD) {
             later.prefetch();
         }
         Some(next)
@@ -204,7 +203,8 @@ impl Scheduler {
             Some(raw) => {
                 self.current.set(Some(raw));
                 // SAFETY: it was in the queue, so it is suspended, and it is
-                // there once: its state was not READY when it was put there.
+                // there once: whoever puts it there makes sure that it was
+                // running or parked before.
                 unsafe { coroutine::resume(raw) }
             }
             None => self.start(next),
@@ -224,7 +224,7 @@ impl Scheduler {
     #[inline(always)]
     pub(crate) fn is_alone(&self) -> bool {
         let left = self.steps_left.get();
-        if left > 1 && self.ready.borrow().is_empty() {
+        if left > 1 && self.ready.is_empty() {
             self.steps_left.set(left - 1);
             return true;
         }
@@ -242,7 +242,7 @@ impl Scheduler {
 
     #[inline(always)]
     pub(crate) fn put(&self, ready: Ready) {
-        self.ready.borrow_mut().push(ready);
+        self.ready.push(ready);
     }
 
     /// Puts a parked coroutine on the ready queue. Whoever is not parked notices
@@ -373,10 +373,11 @@ impl Scheduler {
     /// Everybody who has not ended: those with a stack, then the new ones.
     pub(crate) fn each_alive(&self, mut each: impl FnMut(&Task, Option<Raw>)) {
         self.each_started(|raw| each(raw.task(), Some(raw)));
-        let ready = self.ready.borrow();
         let starved = self.starved.borrow();
-        for task in ready.iter().chain(starved.iter()).filter_map(Ready::new_task) {
-            each(task, None);
+        for place in self.ready.iter().chain(starved.iter().copied()) {
+            if let Some(task) = place.new_task() {
+                each(task, None);
+            }
         }
     }
 

@@ -107,7 +107,7 @@ impl Scheduler {
     pub(super) fn wait_outside(&self) -> bool {
         loop {
             self.look_outside();
-            if !self.ready.borrow().is_empty() {
+            if !self.ready.is_empty() {
                 return true;
             }
             let next = self.timers.borrow().next();
