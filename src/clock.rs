@@ -1,20 +1,20 @@
-//! Time as nanoseconds since a runtime's start: the system's, or virtual time,
-//! which moves only when it is told to.
+//! Time since a runtime's start: the system's, or virtual time, which moves only
+//! when it is told to.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 pub(crate) struct Clock {
     start: Instant,
-    /// Nanoseconds since the start, under virtual time.
-    stopped_at: Option<Cell<u64>>,
+    /// The time since the start, under virtual time.
+    stopped_at: Option<Cell<Duration>>,
 }
 
 impl Clock {
     pub(crate) fn new(virtual_time: bool) -> Clock {
         Clock {
             start: Instant::now(),
-            stopped_at: virtual_time.then(|| Cell::new(0)),
+            stopped_at: virtual_time.then(Cell::default),
         }
     }
 
@@ -22,8 +22,7 @@ impl Clock {
         self.stopped_at.is_some()
     }
 
-    /// Nanoseconds since the start; they last for 584 years.
-    pub(crate) fn now(&self) -> u64 {
+    pub(crate) fn now(&self) -> Duration {
         match &self.stopped_at {
             Some(stopped_at) => stopped_at.get(),
             None => self.real_now(),
@@ -31,34 +30,34 @@ impl Clock {
     }
 
     /// As [`Clock::now`], but of the system's time in any case.
-    pub(crate) fn real_now(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    pub(crate) fn real_now(&self) -> Duration {
+        self.start.elapsed()
     }
 
-    /// Moves virtual time on to `nanos`.
-    pub(crate) fn jump(&self, nanos: u64) {
+    /// Moves virtual time on.
+    pub(crate) fn jump(&self, to: Duration) {
         if let Some(stopped_at) = &self.stopped_at {
-            stopped_at.set(nanos.max(stopped_at.get()));
+            stopped_at.set(to.max(stopped_at.get()));
         }
     }
 
     pub(crate) fn instant(&self) -> Instant {
         match &self.stopped_at {
-            Some(stopped_at) => self.start + Duration::from_nanos(stopped_at.get()),
+            Some(stopped_at) => self.start + stopped_at.get(),
             None => Instant::now(),
         }
     }
 
-    /// The deadline `after` from now; `None` if it never comes.
-    pub(crate) fn after(&self, after: Duration) -> Option<u64> {
-        let after = u64::try_from(after.as_nanos()).ok()?;
-        self.now().checked_add(after)
+    /// The deadline `after` from now; `None` if no `Instant` can hold it, so that
+    /// it never comes.
+    pub(crate) fn after(&self, after: Duration) -> Option<Duration> {
+        let deadline = self.now().checked_add(after)?;
+        self.start.checked_add(deadline).map(|_| deadline)
     }
 
     /// The deadline of an instant; past ones are at the start.
-    pub(crate) fn at(&self, instant: Instant) -> Option<u64> {
-        let since = instant.saturating_duration_since(self.start);
-        u64::try_from(since.as_nanos()).ok()
+    pub(crate) fn at(&self, instant: Instant) -> Duration {
+        instant.saturating_duration_since(self.start)
     }
 }
 
@@ -70,12 +69,12 @@ mod tests {
     fn virtual_time_stands_still_until_told() {
         let clock = Clock::new(true);
         let start = clock.instant();
-        assert_eq!(clock.now(), 0);
-        clock.jump(1_500);
-        assert_eq!(clock.now(), 1_500);
+        assert_eq!(clock.now(), Duration::ZERO);
+        clock.jump(Duration::from_nanos(1_500));
+        assert_eq!(clock.now(), Duration::from_nanos(1_500));
         assert_eq!(clock.instant() - start, Duration::from_nanos(1_500));
-        clock.jump(3);
-        assert_eq!(clock.now(), 1_500);
+        clock.jump(Duration::from_nanos(3));
+        assert_eq!(clock.now(), Duration::from_nanos(1_500));
     }
 
     #[test]
@@ -84,7 +83,7 @@ mod tests {
             assert_eq!(clock.after(Duration::MAX), None);
             assert!(clock.after(Duration::from_secs(3600)).is_some());
             let before = clock.start.checked_sub(Duration::from_secs(1));
-            assert_eq!(before.and_then(|instant| clock.at(instant)), Some(0));
+            assert!(before.is_none_or(|instant| clock.at(instant).is_zero()));
         }
     }
 }

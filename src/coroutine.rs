@@ -21,7 +21,7 @@ use std::ptr::NonNull;
 use std::thread::panicking;
 
 use crate::frames::{self, Top};
-use crate::generator::raw::{DONE, Job, Raw, prefetch, stack_pointer};
+use crate::generator::raw::{DONE, Raw, prefetch, stack_pointer};
 use crate::panic_count;
 use crate::task::{Task, TaskRef};
 use crate::unwind::Silent;
@@ -53,8 +53,8 @@ const TAG_PARK: usize = 2;
 
 /// Why a coroutine stopped.
 pub(crate) enum Stop {
-    /// It goes to the back of the ready queue; this is the frame that it left.
-    Yield(usize),
+    /// It goes to the back of the ready queue.
+    Yield(Ready),
     /// Somebody will wake it.
     Park,
     /// It has ended; the stack is free.
@@ -112,12 +112,10 @@ impl Raw {
         self.hot().get() & STATE == IDLE
     }
 
-    /// Makes the stack that runs us the stack of `task`.
-    ///
-    /// # Safety
-    /// Called by the job on this stack, which keeps `task` until it sits down
-    /// with another or ends.
-    pub(crate) unsafe fn sit_down(self, task: &TaskRef) {
+    /// Makes this the stack of `task`; called by its job, which keeps the task
+    /// until it sits down with another or ends.
+    #[inline(always)]
+    fn sit_down(self, task: &TaskRef) {
         let seat = Seat {
             task: NonNull::from(&**task),
             wait: Cell::new(None),
@@ -207,7 +205,7 @@ impl Raw {
             return None;
         }
         self.remove(STATE);
-        Some(Ready::resume(*self, self.co().frame.get()))
+        Some(Ready::suspended(*self, self.co().frame.get()))
     }
 
     /// Ends a wait because something is due that may be raised there.
@@ -277,8 +275,9 @@ impl Raw {
     }
 }
 
-/// One place in the ready queue: a coroutine to start, or one to resume.
-#[derive(Clone, Copy)]
+/// A place in the ready queue: the right to start or resume one coroutine, which
+/// only one place has at a time.
+#[must_use]
 pub(crate) struct Ready {
     who: NonNull<()>,
     /// The frame that it left; 0 for one that has not started.
@@ -287,42 +286,45 @@ pub(crate) struct Ready {
 
 impl Ready {
     #[inline(always)]
-    pub(crate) fn resume(raw: Raw, frame: usize) -> Ready {
+    fn suspended(raw: Raw, frame: usize) -> Ready {
         Ready {
             who: raw.into_address(),
             frame,
         }
     }
 
-    /// A place for a task that has no stack yet. It owns the reference.
+    /// A place for a task that has not started.
     #[inline(always)]
-    pub(crate) fn start(task: TaskRef) -> Ready {
+    pub(crate) fn new(task: TaskRef) -> Ready {
         Ready {
             who: task.into_address(),
             frame: 0,
         }
     }
 
+    #[inline(always)]
     pub(crate) fn is_new(&self) -> bool {
         self.frame == 0
     }
 
     /// The task, if it has not started.
+    #[inline(always)]
     pub(crate) fn new_task(&self) -> Option<&Task> {
-        // SAFETY: the place owns the reference while it is in the queue.
+        // SAFETY: a new place owns the reference.
         self.is_new().then(|| unsafe { TaskRef::peek(self.who) })
     }
 
-    /// Takes the task out of a place that was popped.
+    /// Takes the task out of a new place.
+    #[inline(always)]
     pub(crate) fn into_new_task(self) -> Option<TaskRef> {
-        // SAFETY: places are popped once, and copies are not used after.
+        // SAFETY: a new place owns the reference, and ends here.
         self.is_new().then(|| unsafe { TaskRef::from_address(self.who) })
     }
 
     /// The stack of one that has started.
     #[inline(always)]
     pub(crate) fn stack(&self) -> Option<Raw> {
-        // SAFETY: `resume` made it from a stack.
+        // SAFETY: `suspended` made it from a stack.
         (!self.is_new()).then(|| unsafe { Raw::from_address(self.who) })
     }
 
@@ -332,34 +334,60 @@ impl Ready {
         prefetch(self.who.addr().get());
         // What the switch has saved below, and the first locals above.
         prefetch(self.frame.wrapping_sub(8));
-        prefetch(self.frame + 56);
+        prefetch(self.frame.wrapping_add(56));
+    }
+
+    /// Resumes one that has started, on the stack that [`Ready::stack`] tells.
+    #[inline(always)]
+    pub(crate) fn resume(self, raw: Raw) -> Stop {
+        debug_assert!(self.stack() == Some(raw));
+        // SAFETY: the coroutine is suspended, and nobody else resumes it: it has
+        // left with a yield, which makes one place, or it was parked, and the
+        // one that made a place of it has taken the state back.
+        stop(raw, unsafe { raw.resume() })
     }
 }
 
-/// Resumes a coroutine that is ready, up to its next stop.
-///
-/// # Safety
-/// The coroutine on `raw` is suspended, and it is in no other place of the
-/// ready queue.
-#[inline(always)]
-pub(crate) unsafe fn resume(raw: Raw) -> Stop {
-    // SAFETY: as the caller says.
-    stop(unsafe { raw.resume() })
+/// What is done with coroutines on their stacks: the layer above.
+pub(crate) trait Life {
+    /// Lives the coroutine's whole life. Returns another one that shall go on,
+    /// right there.
+    fn live(raw: Raw, task: &TaskRef) -> Option<TaskRef>;
 }
 
-/// Starts the job that runs coroutines on a free stack.
+/// Starts the job that lives coroutines on an idle stack, with `task` first.
 ///
+/// # Panics
+/// The stack is not idle.
+#[inline(always)]
+pub(crate) fn start<L: Life>(raw: Raw, task: TaskRef) -> Stop {
+    assert!(raw.is_idle(), "a coroutine starts on an idle stack");
+    let data = (raw, task.into_address());
+    // SAFETY: an idle stack has no job. The job copies `data` before it leaves.
+    stop(raw, unsafe { raw.start(job::<L>, (&raw const data).cast_mut().cast()) })
+}
+
 /// # Safety
-/// No job runs on `raw`; `data` is what `job` needs.
-pub(crate) unsafe fn start(raw: Raw, job: Job, data: NonNull<()>) -> Stop {
+/// `data` is a stack, which is ours, and a task from `into_address`.
+unsafe extern "C" fn job<L: Life>(data: *mut ()) {
     // SAFETY: as the caller says.
-    stop(unsafe { raw.start(job, data.as_ptr()) })
+    let (raw, address) = unsafe { data.cast::<(Raw, NonNull<()>)>().read() };
+    // SAFETY: as the caller says.
+    let mut task = unsafe { TaskRef::from_address(address) };
+    loop {
+        raw.sit_down(&task);
+        match L::live(raw, &task) {
+            Some(next) => task = next,
+            None => break,
+        }
+    }
+    raw.set_idle();
 }
 
 #[inline(always)]
-fn stop(word: usize) -> Stop {
+fn stop(raw: Raw, word: usize) -> Stop {
     if word & TAG == TAG_YIELD {
-        Stop::Yield(word & !TAG)
+        Stop::Yield(Ready::suspended(raw, word & !TAG))
     } else if word == DONE {
         Stop::Done
     } else {

@@ -123,8 +123,14 @@ impl<T> Gathered<T> {
     fn new(handles: impl IntoIterator<Item = JoinHandle<T>>) -> Gathered<T> {
         let handles: Vec<_> = handles.into_iter().map(Some).collect();
         let group = Rc::new(Group::default());
+        let own = scheduler::current().map(|scheduler| scheduler.running().task().id());
         for (index, handle) in (0..).zip(handles.iter().flatten()) {
             let task = handle.inner().task();
+            assert!(
+                own != Some(task.id()),
+                "coroutine {} waits for itself, which would never end",
+                crate::snapshot::title(task)
+            );
             if task.has_ended() || scheduler::current().is_none() {
                 group.ended.borrow_mut().push_back(index);
             } else {

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use crate::block_on::block_on;
 use crate::inbox::{Door, Inbox};
 use crate::scheduler::{self, Message, Scheduler};
-use crate::task::{JoinError, Origin, TaskRef, flag};
+use crate::task::{JoinError, Origin, Typed, flag};
 use crate::unwind::is_cancel;
 
 /// A handle to the run that the caller is in, for other threads.
@@ -70,8 +70,7 @@ impl Handle {
                 flags: flag::DETACHED,
                 children_of: None,
             };
-            // SAFETY: the body borrows nothing.
-            let task = unsafe { TaskRef::new(origin, number, move || ending.run(f)) };
+            let task = Typed::new(origin, number, move || ending.run(f)).task().clone();
             scheduler.remote.borrow_mut().insert(number, task.clone());
             scheduler.spawn(task);
         };
@@ -137,6 +136,8 @@ impl<T> Future for RemoteJoinHandle<T> {
         let mut state = self.shared.lock();
         match state.result.take() {
             Some(result) => Poll::Ready(result),
+            // Polled again after its end.
+            None if state.ended => Poll::Ready(Err(JoinError::Cancelled)),
             None => {
                 state.waker = Some(context.waker().clone());
                 Poll::Pending

@@ -4,16 +4,16 @@
 //! a seed, a pick among all that are ready, which makes a test meet other orders
 //! than the usual one, the same ones for the same seed.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, UnsafeCell};
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
-type Slot<T> = Cell<MaybeUninit<T>>;
+type Slot<T> = UnsafeCell<MaybeUninit<T>>;
 
 /// A ring whose size is a power of two, behind a shared reference: a step takes
 /// from it and puts to it, with other code in between, and has no time for more
 /// than an index and a mask.
-pub(crate) struct ReadyQueue<T: Copy> {
+pub(crate) struct ReadyQueue<T> {
     /// From `Box::into_raw`; `mask + 1` slots.
     slots: Cell<NonNull<Slot<T>>>,
     mask: Cell<usize>,
@@ -23,7 +23,7 @@ pub(crate) struct ReadyQueue<T: Copy> {
     pick: Option<RefCell<fastrand::Rng>>,
 }
 
-impl<T: Copy> ReadyQueue<T> {
+impl<T> ReadyQueue<T> {
     pub(crate) fn new(seed: Option<u64>) -> Self {
         const FIRST: usize = 64;
         ReadyQueue {
@@ -45,11 +45,11 @@ impl<T: Copy> ReadyQueue<T> {
         self.tail.get() == self.head.get()
     }
 
+    /// Valid until the next `grow`.
     #[inline(always)]
-    fn slot(&self, index: usize) -> &Slot<T> {
-        // SAFETY: a masked index is below the number of slots, and the slots
-        // are replaced only by `grow`, during which no reference is used.
-        unsafe { self.slots.get().add(index & self.mask.get()).as_ref() }
+    fn slot(&self, index: usize) -> *mut MaybeUninit<T> {
+        // SAFETY: a masked index is below the number of slots.
+        unsafe { self.slots.get().add(index & self.mask.get()).as_ref() }.get()
     }
 
     #[inline(always)]
@@ -58,7 +58,9 @@ impl<T: Copy> ReadyQueue<T> {
             self.grow();
         }
         let tail = self.tail.get();
-        self.slot(tail).set(MaybeUninit::new(item));
+        // SAFETY: a valid slot, outside of those from head to tail, so that
+        // nobody has a reference to it.
+        unsafe { self.slot(tail).write(MaybeUninit::new(item)) };
         self.tail.set(tail.wrapping_add(1));
     }
 
@@ -72,50 +74,57 @@ impl<T: Copy> ReadyQueue<T> {
         }
         let head = self.head.get();
         self.head.set(head.wrapping_add(1));
-        // SAFETY: the slots from head to tail are written.
-        Some(unsafe { self.slot(head).get().assume_init() })
+        // SAFETY: the slots from head to tail are written, and this one is
+        // outside of them from now on.
+        Some(unsafe { self.slot(head).read().assume_init() })
     }
 
     #[cold]
     fn swap_to_head(&self, place: usize) {
         let head = self.head.get();
-        let picked = self.slot(head.wrapping_add(place)).get();
-        let first = self.slot(head).replace(picked);
-        self.slot(head.wrapping_add(place)).set(first);
+        // SAFETY: two valid slots, or the same one.
+        unsafe { self.slot(head).swap(self.slot(head.wrapping_add(place))) };
     }
 
     /// Takes the head if `wanted` says so; never under a seed.
     #[inline(always)]
     pub(crate) fn pop_if(&self, wanted: impl FnOnce(&T) -> bool) -> Option<T> {
-        if self.pick.is_some() || !wanted(&self.peek(0)?) {
+        if self.pick.is_some() || !self.peek(0, wanted)? {
             return None;
         }
         self.pop()
     }
 
-    /// The one that is `ahead` places behind the head.
+    /// Shows the one that is `ahead` places behind the head to `look`, which
+    /// must leave the queue alone.
     #[inline(always)]
-    pub(crate) fn peek(&self, ahead: usize) -> Option<T> {
+    pub(crate) fn peek<R>(&self, ahead: usize, look: impl FnOnce(&T) -> R) -> Option<R> {
         if ahead >= self.len() {
             return None;
         }
-        // SAFETY: the slots from head to tail are written.
-        Some(unsafe { self.slot(self.head.get().wrapping_add(ahead)).get().assume_init() })
+        // SAFETY: the slots from head to tail are written. They are written to
+        // again only after a `pop`; `look` calls none.
+        Some(look(unsafe { (*self.slot(self.head.get().wrapping_add(ahead))).assume_init_ref() }))
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = T> {
-        (0..self.len()).filter_map(|ahead| self.peek(ahead))
+    /// Shows all of them, from the head on, to `look`, which must leave the queue
+    /// alone.
+    pub(crate) fn each(&self, mut look: impl FnMut(&T)) {
+        for ahead in 0..self.len() {
+            self.peek(ahead, &mut look);
+        }
     }
 
     #[cold]
     fn grow(&self) {
         let slots = (self.mask.get() + 1) * 2;
         let new = allocate(slots);
-        for (place, item) in self.iter().enumerate() {
-            // SAFETY: the new slots are twice as many, and not shared yet.
-            unsafe { new.add(place).as_ref().set(MaybeUninit::new(item)) };
-        }
         let len = self.len();
+        for place in 0..len {
+            // SAFETY: moves an item to the new slots, which are twice as many;
+            // the old ones are not read again.
+            unsafe { *new.add(place).as_ref().get() = self.slot(self.head.get().wrapping_add(place)).read() };
+        }
         // SAFETY: allocated with this number, and not used after.
         unsafe { free(self.slots.get(), slots / 2) };
         self.slots.set(new);
@@ -125,15 +134,16 @@ impl<T: Copy> ReadyQueue<T> {
     }
 }
 
-impl<T: Copy> Drop for ReadyQueue<T> {
+impl<T> Drop for ReadyQueue<T> {
     fn drop(&mut self) {
+        while self.pop().is_some() {}
         // SAFETY: allocated with this number, and not used after.
         unsafe { free(self.slots.get(), self.mask.get() + 1) };
     }
 }
 
 fn allocate<T>(slots: usize) -> NonNull<Slot<T>> {
-    let slots: Box<[Slot<T>]> = (0..slots).map(|_| Cell::new(MaybeUninit::uninit())).collect();
+    let slots: Box<[Slot<T>]> = (0..slots).map(|_| UnsafeCell::new(MaybeUninit::uninit())).collect();
     NonNull::from(Box::leak(slots)).cast()
 }
 
@@ -156,13 +166,15 @@ mod tests {
             queue.push(n);
         }
         assert_eq!(queue.pop(), Some(0));
-        assert_eq!(queue.peek(0), Some(1));
-        assert_eq!(queue.peek(3), Some(4));
-        assert_eq!(queue.peek(4), None);
+        assert_eq!(queue.peek(0, |&n| n), Some(1));
+        assert_eq!(queue.peek(3, |&n| n), Some(4));
+        assert_eq!(queue.peek(4, |&n| n), None);
         assert_eq!(queue.pop_if(|&n| n == 7), None);
         assert_eq!(queue.pop_if(|&n| n == 1), Some(1));
         queue.push(5);
-        assert_eq!(queue.iter().collect::<Vec<_>>(), [2, 3, 4, 5]);
+        let mut rest = Vec::new();
+        queue.each(|&n| rest.push(n));
+        assert_eq!(rest, [2, 3, 4, 5]);
     }
 
     /// Random operations against a plain list, for both kinds of queue.

@@ -143,14 +143,10 @@ impl Runtime {
         );
         let outcome =
             scheduler::run(&self.config, f, Location::caller()).map_err(RunError::NoStack)?;
-        let result = outcome.main.claim();
         if let Some(snapshot) = outcome.deadlock {
-            if let Some(Err(JoinError::Panicked(payload))) = result {
-                crate::unwind::drop_quietly(payload);
-            }
             return Err(RunError::Deadlock(snapshot));
         }
-        match result {
+        match outcome.main.claim() {
             Some(Ok(value)) => Ok(value),
             Some(Err(JoinError::Panicked(payload))) => resume_unwind(payload),
             Some(Err(JoinError::Cancelled)) => {

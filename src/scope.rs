@@ -9,7 +9,7 @@ use std::ptr::NonNull;
 use crate::children::Children;
 use crate::scheduler::{self, Scheduler};
 use crate::suspend;
-use crate::task::{JoinError, Joiner, Origin, TaskRef, Typed, flag};
+use crate::task::{JoinError, Joiner, Origin, Typed, flag};
 use crate::unwind::{Payload, raise, silent};
 
 /// Runs `f` with a scope in which coroutines may be spawned that borrow from
@@ -58,7 +58,7 @@ where
     scope.children.body_runs.set(false);
     match scheduler::current() {
         Some(scheduler) => scope.finish(scheduler, body, at),
-        None => body.unwrap_or_else(|payload| resume_unwind(payload)),
+        None => scope.finish_outside(body),
     }
 }
 
@@ -96,7 +96,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         // `finish`, a generator cannot be left inside of a scope, and a run that
         // cannot end aborts. Results borrow for `'scope` at most, and so does
         // the handle, the only one to claim them.
-        let inner = unsafe { Typed::new(TaskRef::new(origin, scheduler::next_id(), f)) };
+        let inner = unsafe { Typed::borrowing(origin, scheduler::next_id(), f) };
         self.children.add(inner.task().clone());
         scheduler.spawn(inner.task().clone());
         ScopedJoinHandle {
@@ -142,6 +142,17 @@ impl<'scope, 'env> Scope<'scope, 'env> {
             Ok(value) => value,
             Err(payload) => resume_unwind(payload),
         }
+    }
+
+    /// There is no runtime here; if there was one in the body, it has ended, and
+    /// all coroutines with it.
+    fn finish_outside<T>(&self, body: Result<T, Payload>) -> T {
+        assert!(self.children.is_empty(), "the end of a run ends all coroutines");
+        let body = self.settle(body);
+        if let Some(panic) = self.children.take_panic() {
+            resume_unwind(panic);
+        }
+        body.unwrap_or_else(|payload| resume_unwind(payload))
     }
 
     /// Takes the body's own panic for the scope's if it was the first.
@@ -202,13 +213,22 @@ impl<T> ScopedJoinHandle<'_, T> {
     ///
     /// # Errors
     /// [`JoinError::Cancelled`] if it was cancelled. If it panicked, the scope
-    /// has the panic, and whoever joins inside the scope is cancelled instead.
+    /// has the panic, and whoever joins is cancelled; only inside of a
+    /// [`shield`](crate::shield) this is [`JoinError::Panicked`], with a payload
+    /// that says so.
     ///
     /// # Panics
     /// If a coroutine joins itself.
     #[track_caller]
     pub fn join(self) -> Result<T, JoinError> {
-        crate::spawn::join(&self.inner, Location::caller())
+        let result = crate::spawn::join(&self.inner, Location::caller());
+        if let (Err(JoinError::Panicked(_)), Some(scheduler)) = (&result, scheduler::current()) {
+            // The scope has the panic, and we are inside of the scope.
+            suspend::checkpoint(scheduler);
+            scheduler.cancel(scheduler.running().task());
+            suspend::checkpoint(scheduler);
+        }
+        result
     }
 
     /// Asks the coroutine to unwind, as

@@ -1,5 +1,6 @@
 //! Who is alive, and what each waits for.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::panic::Location;
 
@@ -68,29 +69,30 @@ impl Snapshot {
         coroutines.sort_by_key(|info: &CoroutineInfo| info.id);
         Snapshot { coroutines }
     }
-
-    fn write_tree(
-        &self,
-        f: &mut fmt::Formatter<'_>,
-        parent: Option<Id>,
-        depth: usize,
-    ) -> fmt::Result {
-        // An orphan, whose parent has ended, stands at the root.
-        let is_child = |info: &&CoroutineInfo| match info.parent {
-            Some(id) if self.coroutines.iter().any(|other| other.id == id) => parent == Some(id),
-            _ => parent.is_none(),
-        };
-        for info in self.coroutines.iter().filter(is_child) {
-            writeln!(f, "{:indent$}{info}", "", indent = 2 * depth)?;
-            self.write_tree(f, Some(info.id), depth + 1)?;
-        }
-        Ok(())
-    }
 }
 
 impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write_tree(f, None, 0)
+        /// Deeper ones are not indented any more, or a long chain of parents
+        /// would be a triangle.
+        const DEEPEST: usize = 20;
+        let ids: HashSet<Id> = self.coroutines.iter().map(|info| info.id).collect();
+        let mut children: HashMap<Option<Id>, Vec<&CoroutineInfo>> = HashMap::new();
+        for info in self.coroutines.iter().rev() {
+            // An orphan, whose parent has ended, stands at the root.
+            let parent = info.parent.filter(|id| ids.contains(id));
+            children.entry(parent).or_default().push(info);
+        }
+        let mut take = |id, depth| {
+            let infos = children.remove(&id).unwrap_or_default();
+            infos.into_iter().map(move |info| (info, depth))
+        };
+        let mut rest: Vec<(&CoroutineInfo, usize)> = take(None, 0).collect();
+        while let Some((info, depth)) = rest.pop() {
+            writeln!(f, "{:indent$}{info}", "", indent = 2 * depth.min(DEEPEST))?;
+            rest.extend(take(Some(info.id), depth + 1));
+        }
+        Ok(())
     }
 }
 

@@ -54,9 +54,7 @@ where
     F: FnOnce() -> T + 'static,
     T: 'static,
 {
-    // SAFETY: neither the body nor its result borrows anything; the result is a
-    // `T`, and the handle the only one to claim it.
-    let inner = unsafe { Typed::new(TaskRef::new(origin, scheduler::next_id(), f)) };
+    let inner = Typed::new(origin, scheduler::next_id(), f);
     let task = inner.task().clone();
     let coroutine = Coroutine(task.clone());
     (task, JoinHandle { inner, coroutine })
@@ -249,7 +247,7 @@ impl<T> Drop for JoinHandle<T> {
         task.set(flag::DETACHED);
         task.joiner.set(Joiner::None);
         if let Some(Err(JoinError::Panicked(payload))) = self.inner.claim() {
-            if task.children_of.is_none() {
+            if task.siblings().is_none() {
                 log::error!(
                     "coroutine {} panicked and nobody joined it: {}",
                     crate::snapshot::title(task),

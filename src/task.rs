@@ -70,17 +70,20 @@ impl std::error::Error for JoinError {}
 
 /// How far a coroutine has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
-    /// The block holds its body.
+enum State {
     New,
     Started,
-    /// The block holds its result.
-    Returned,
-    /// The block holds its panic's payload.
-    Panicked,
-    Cancelled,
-    /// The result was taken out.
-    Claimed,
+    Ended,
+}
+
+/// What the room of a task holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Content {
+    Nothing,
+    Body,
+    Result,
+    /// The payload of the body's panic.
+    Payload,
 }
 
 /// How a body ended.
@@ -118,6 +121,8 @@ pub(crate) mod flag {
     pub(crate) const MAIN: u8 = 8;
     /// May borrow: nothing that it runs may outlive its scope.
     pub(crate) const SCOPED: u8 = 16;
+    /// One of the scheduler's own: it runs in any phase.
+    pub(crate) const INTERNAL: u8 = 32;
 }
 
 const WORDS: usize = 5;
@@ -129,6 +134,7 @@ pub(crate) struct Task {
     /// Its place in the list of its scope's children.
     pub(crate) sibling: Cell<u32>,
     state: Cell<State>,
+    content: Cell<Content>,
     flags: Cell<u8>,
     id: u64,
     parent: u64,
@@ -137,7 +143,7 @@ pub(crate) struct Task {
     pub(crate) raw: Cell<Option<Raw>>,
     spawned_at: &'static Location<'static>,
     name: Option<Box<Box<str>>>,
-    pub(crate) children_of: Option<NonNull<Children>>,
+    children_of: Option<NonNull<Children>>,
     pub(crate) joiner: Cell<Joiner>,
     room: UnsafeCell<Room>,
 }
@@ -151,13 +157,15 @@ pub(crate) struct Origin {
     pub(crate) children_of: Option<NonNull<Children>>,
 }
 
+/// For one type of body and its type of result; each takes what it names out of
+/// the room.
 struct VTable {
     run: unsafe fn(&Task) -> End,
     drop_body: unsafe fn(&Task),
     drop_result: unsafe fn(&Task),
 }
 
-const _: () = assert!(size_of::<Task>() <= 144);
+const _: () = assert!(size_of::<Task>() == 128);
 
 impl Task {
     pub(crate) fn id(&self) -> Id {
@@ -188,82 +196,76 @@ impl Task {
         self.flags.set(self.flags.get() & !flag);
     }
 
-    pub(crate) fn state(&self) -> State {
-        self.state.get()
+    pub(crate) fn has_ended(&self) -> bool {
+        self.state.get() == State::Ended
     }
 
-    pub(crate) fn has_ended(&self) -> bool {
-        !matches!(self.state(), State::New | State::Started)
+    /// The children of the scope that it belongs to.
+    pub(crate) fn siblings(&self) -> Option<&Children> {
+        // SAFETY: who makes a child promises that the scope stays until the
+        // child has ended and was removed from it.
+        self.children_of.map(|children| unsafe { children.as_ref() })
     }
 
     /// Marks the coroutine as begun: its body is about to be run or dropped.
     pub(crate) fn begin(&self) {
-        debug_assert_eq!(self.state(), State::New);
+        debug_assert_eq!(self.state.get(), State::New);
         self.state.set(State::Started);
     }
 
-    /// Marks the coroutine as ended.
-    pub(crate) fn end(&self, end: End) {
-        debug_assert_eq!(self.state(), State::Started);
+    /// Marks the coroutine as ended; what the room holds is for its handle.
+    pub(crate) fn end(&self) {
+        debug_assert_eq!(self.state.get(), State::Started);
         self.raw.set(None);
-        self.state.set(match end {
-            End::Returned => State::Returned,
-            End::Panicked => State::Panicked,
-            End::Cancelled => State::Cancelled,
-        });
+        self.state.set(State::Ended);
     }
 
-    /// Runs the body and leaves its result, or the payload of its panic, in the
-    /// block.
-    ///
-    /// # Safety
-    /// Called once, after `begin`, and not if `drop_body` was.
-    pub(crate) unsafe fn run(&self) -> End {
-        // SAFETY: the vtable is of the body's type; the rest as the caller says.
+    /// Runs the body, and keeps its result or the payload of its panic.
+    #[inline(always)]
+    pub(crate) fn run(&self) -> End {
+        self.expect(Content::Body);
+        // SAFETY: the room holds the body.
         unsafe { (self.vtable.run)(self) }
     }
 
     /// Drops the body without running it.
-    ///
-    /// # Safety
-    /// As for [`Task::run`].
-    pub(crate) unsafe fn drop_body(&self) {
-        // SAFETY: as in `run`.
+    pub(crate) fn drop_body(&self) {
+        self.expect(Content::Body);
+        // SAFETY: the room holds the body.
         unsafe { (self.vtable.drop_body)(self) }
     }
 
-    /// Drops the result that `run` has left.
-    ///
-    /// # Safety
-    /// `run` has returned `Returned`, and nobody has taken the result.
-    pub(crate) unsafe fn drop_result(&self) {
-        // SAFETY: the vtable is of the result's type; the rest as the caller
-        // says.
+    /// Drops the result.
+    pub(crate) fn drop_result(&self) {
+        self.expect(Content::Result);
+        // SAFETY: the room holds the result.
         unsafe { (self.vtable.drop_result)(self) }
     }
 
-    /// Takes the payload that `run` has left.
-    ///
-    /// # Safety
-    /// `run` has returned `Panicked`, and nobody has taken the payload.
-    pub(crate) unsafe fn take_payload(&self) -> Payload {
-        // SAFETY: as the caller says.
+    /// Takes the payload of the body's panic.
+    pub(crate) fn take_payload(&self) -> Payload {
+        self.expect(Content::Payload);
+        // SAFETY: the room holds a payload.
         unsafe { self.take() }
     }
 
-    /// Leaves a payload, as a `run` that returns `Panicked` does.
-    ///
-    /// # Safety
-    /// The block holds nothing.
-    pub(crate) unsafe fn put_payload(&self, payload: Payload) {
-        // SAFETY: as the caller says.
-        unsafe { self.put(payload) }
+    /// Keeps a payload, as if the body had panicked with it.
+    pub(crate) fn put_payload(&self, payload: Payload) {
+        self.expect(Content::Nothing);
+        // SAFETY: the room is empty.
+        unsafe { self.put(payload, Content::Payload) }
+    }
+
+    #[inline(always)]
+    fn expect(&self, content: Content) {
+        assert!(self.content.get() == content, "a coroutine lost its body or its result");
     }
 
     /// # Safety
-    /// The block holds nothing.
+    /// The room holds nothing, and `content` is what a `V` is.
     #[inline(always)]
-    unsafe fn put<V>(&self, value: V) {
+    unsafe fn put<V>(&self, value: V, content: Content) {
+        self.content.set(content);
         let room = self.room.get();
         if fits::<V>() {
             // SAFETY: the room is large and aligned enough, and holds nothing.
@@ -275,17 +277,26 @@ impl Task {
     }
 
     /// # Safety
-    /// The block holds a `V`, which is gone afterwards.
+    /// The room holds a `V`.
     #[inline(always)]
     unsafe fn take<V>(&self) -> V {
+        self.content.set(Content::Nothing);
         let room = self.room.get();
         if fits::<V>() {
             // SAFETY: `put::<V>` wrote it there.
             unsafe { room.cast::<V>().read() }
         } else {
-            // SAFETY: `put::<V>` wrote it there.
-            unsafe { *room.cast::<Box<V>>().read() }
+            // SAFETY: as the caller says.
+            unsafe { *self.take_box::<V>() }
         }
+    }
+
+    /// # Safety
+    /// The room holds a `V` that does not fit.
+    unsafe fn take_box<V>(&self) -> Box<V> {
+        self.content.set(Content::Nothing);
+        // SAFETY: `put::<V>` wrote the box there.
+        unsafe { self.room.get().cast::<Box<V>>().read() }
     }
 }
 
@@ -309,25 +320,24 @@ impl<F: FnOnce() -> T, T> Types<F, T> {
     };
 
     unsafe fn run(task: &Task) -> End {
-        // The result goes to the block inside, so that a large one is not moved
+        // The result goes to the room inside, so that a large one is not moved
         // through more frames than need be.
         let returned = catch_unwind(AssertUnwindSafe(|| {
             let result = if fits::<F>() {
-                // SAFETY: the block holds the body until now.
+                // SAFETY: the room holds the body.
                 (unsafe { task.take::<F>() })()
             } else {
-                // SAFETY: as above, in a box.
-                call_in_place(unsafe { task.room.get().cast::<Box<F>>().read() })
+                // SAFETY: the room holds the body.
+                call_in_place(unsafe { task.take_box::<F>() })
             };
-            // SAFETY: the body has left the block.
-            unsafe { task.put(result) };
+            // SAFETY: the body has left the room, and nothing came since.
+            unsafe { task.put(result, Content::Result) };
         }));
         match returned {
             Ok(()) => End::Returned,
             Err(payload) if silent(&*payload).is_some() => End::Cancelled,
             Err(payload) => {
-                // SAFETY: the body has left the block, and left no result.
-                unsafe { task.put(payload) };
+                task.put_payload(payload);
                 End::Panicked
             }
         }
@@ -335,16 +345,16 @@ impl<F: FnOnce() -> T, T> Types<F, T> {
 
     unsafe fn drop_body(task: &Task) {
         if fits::<F>() {
-            // SAFETY: the block holds the body until now.
+            // SAFETY: the room holds the body.
             drop(unsafe { task.take::<F>() });
         } else {
-            // SAFETY: as above, in a box.
-            drop(unsafe { task.room.get().cast::<Box<F>>().read() });
+            // SAFETY: the room holds the body.
+            drop(unsafe { task.take_box::<F>() });
         }
     }
 
     unsafe fn drop_result(task: &Task) {
-        // SAFETY: the block holds the result, as the caller says.
+        // SAFETY: the room holds the result.
         drop(unsafe { task.take::<T>() });
     }
 }
@@ -353,12 +363,10 @@ impl<F: FnOnce() -> T, T> Types<F, T> {
 pub(crate) struct TaskRef(NonNull<Task>);
 
 impl TaskRef {
-    /// A new task. The second reference is for whoever will start it.
-    ///
     /// # Safety
-    /// The task has ended, or is leaked for good, before anything that the body
-    /// or its result borrows is gone.
-    pub(crate) unsafe fn new<F, T>(origin: Origin, id: u64, body: F) -> TaskRef
+    /// As for [`Typed::borrowing`].
+    #[inline(always)]
+    unsafe fn new<F, T>(origin: Origin, id: u64, body: F) -> TaskRef
     where
         F: FnOnce() -> T,
     {
@@ -366,6 +374,7 @@ impl TaskRef {
             references: Cell::new(1),
             sibling: Cell::new(0),
             state: Cell::new(State::New),
+            content: Cell::new(Content::Nothing),
             flags: Cell::new(origin.flags),
             id,
             parent: origin.parent,
@@ -382,7 +391,7 @@ impl TaskRef {
         // vtable's.
         unsafe {
             block.write(task);
-            block.as_ref().put(body);
+            block.as_ref().put(body, Content::Body);
         }
         TaskRef(block)
     }
@@ -410,6 +419,7 @@ impl TaskRef {
     ///
     /// # Safety
     /// `address` comes from `into_address` and was not used since.
+    #[inline(always)]
     pub(crate) unsafe fn peek<'a>(address: NonNull<()>) -> &'a Task {
         // SAFETY: the reference that the address stands for is still counted.
         unsafe { address.cast::<Task>().as_ref() }
@@ -442,8 +452,8 @@ impl Drop for TaskRef {
         let references = self.references.get() - 1;
         self.references.set(references);
         if references == 0 {
-            // A body or result that is still inside is forgotten: a body only
-            // if its runtime was, a result only if its handle was.
+            // What is still inside is forgotten: a result if its handle was, a
+            // body if its coroutine was leaked.
             // SAFETY: this was the last reference.
             unsafe {
                 self.0.drop_in_place();
@@ -460,12 +470,27 @@ pub(crate) struct Typed<T> {
 }
 
 impl<T> Typed<T> {
+    /// A task that borrows nothing.
+    #[inline(always)]
+    pub(crate) fn new<F>(origin: Origin, id: u64, body: F) -> Typed<T>
+    where
+        F: FnOnce() -> T + 'static,
+        T: 'static,
+    {
+        debug_assert!(origin.children_of.is_none());
+        // SAFETY: it borrows nothing, and belongs to no scope.
+        unsafe { Typed::borrowing(origin, id, body) }
+    }
+
     /// # Safety
-    /// The task was made with a body that returns a `T`, and this is the only
-    /// `Typed` of it.
-    pub(crate) unsafe fn new(task: TaskRef) -> Typed<T> {
+    /// What the body and its result borrow, and the children that it belongs to,
+    /// stay until the task has ended and was removed from them, or for ever if
+    /// it is leaked.
+    #[inline(always)]
+    pub(crate) unsafe fn borrowing<F: FnOnce() -> T>(origin: Origin, id: u64, body: F) -> Typed<T> {
         Typed {
-            task,
+            // SAFETY: as the caller says.
+            task: unsafe { TaskRef::new(origin, id, body) },
             _result: PhantomData,
         }
     }
@@ -474,19 +499,19 @@ impl<T> Typed<T> {
         &self.task
     }
 
-    /// The result, if the task has ended and it was not taken yet.
+    /// The result, if the task has ended; `Cancelled` if it was taken before.
     #[inline]
     pub(crate) fn claim(&self) -> Option<Result<T, JoinError>> {
-        let result = match self.task.state() {
-            State::New | State::Started | State::Claimed => return None,
-            // SAFETY: the state says that the block holds it.
-            State::Returned => Ok(unsafe { self.task.take::<T>() }),
-            // SAFETY: the state says that the block holds it.
-            State::Panicked => Err(JoinError::Panicked(unsafe { self.task.take_payload() })),
-            State::Cancelled => Err(JoinError::Cancelled),
-        };
-        self.task.state.set(State::Claimed);
-        Some(result)
+        if !self.task.has_ended() {
+            return None;
+        }
+        Some(match self.task.content.get() {
+            // SAFETY: the room holds the result, and a `Typed<T>` is made with a
+            // body that returns a `T`.
+            Content::Result => Ok(unsafe { self.task.take() }),
+            Content::Payload => Err(JoinError::Panicked(self.task.take_payload())),
+            Content::Nothing | Content::Body => Err(JoinError::Cancelled),
+        })
     }
 }
 

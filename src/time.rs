@@ -61,9 +61,11 @@ pub fn sleep_until(deadline: Instant) {
     match scheduler::current() {
         Some(scheduler) => {
             suspend::checkpoint(scheduler);
-            match scheduler.clock.at(deadline) {
-                Some(at) if at <= scheduler.clock.now() => suspend::yield_now(),
-                at => sleep_to(scheduler, at, Location::caller()),
+            let deadline = scheduler.clock.at(deadline);
+            if deadline <= scheduler.clock.now() {
+                suspend::yield_now();
+            } else {
+                sleep_to(scheduler, Some(deadline), Location::caller());
             }
         }
         None => thread::sleep(deadline.saturating_duration_since(Instant::now())),
@@ -71,7 +73,7 @@ pub fn sleep_until(deadline: Instant) {
 }
 
 /// Sleeps to a deadline of the scheduler's clock; for ever if there is none.
-fn sleep_to(scheduler: &Scheduler, deadline: Option<u64>, at: &'static Location<'static>) {
+fn sleep_to(scheduler: &Scheduler, deadline: Option<Duration>, at: &'static Location<'static>) {
     let Some(deadline) = deadline else {
         loop {
             suspend::park_on(scheduler, &"a time that never comes", at);

@@ -74,10 +74,10 @@ pub fn timeout_at<F, T>(deadline: Instant, f: F) -> Result<T, Elapsed>
 where
     F: FnOnce() -> T,
 {
-    within(|scheduler| scheduler.clock.at(deadline), f)
+    within(|scheduler| Some(scheduler.clock.at(deadline)), f)
 }
 
-fn within<F, T>(deadline: impl FnOnce(&Scheduler) -> Option<u64>, f: F) -> Result<T, Elapsed>
+fn within<F, T>(deadline: impl FnOnce(&Scheduler) -> Option<Duration>, f: F) -> Result<T, Elapsed>
 where
     F: FnOnce() -> T,
 {

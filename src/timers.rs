@@ -6,8 +6,9 @@
 //! cancels most, a timeout that did not expire, is one of the latest deadlines
 //! and sits near the end, where its removal moves next to nothing.
 //!
-//! Time is an argument: a number of nanoseconds that the caller counts from
-//! where it likes.
+//! Time is an argument: a duration that the caller counts from where it likes.
+
+use std::time::Duration;
 
 /// Names a timer until it has fired or was cancelled; never again after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +28,10 @@ pub(crate) struct Timers<T> {
 
 #[derive(Clone, Copy)]
 struct Node {
-    deadline: u64,
+    /// The deadline's seconds and nanoseconds, apart to make 24 bytes.
+    seconds: u64,
     arrival: u64,
+    nanos: u32,
     slot: u32,
 }
 
@@ -56,11 +59,12 @@ impl<T> Timers<T> {
     }
 
     /// The earliest deadline.
-    pub(crate) fn next(&self) -> Option<u64> {
-        self.heap.first().map(|node| node.deadline)
+    pub(crate) fn next(&self) -> Option<Duration> {
+        let node = self.heap.first()?;
+        Some(Duration::new(node.seconds, node.nanos))
     }
 
-    pub(crate) fn insert(&mut self, deadline: u64, value: T) -> Key {
+    pub(crate) fn insert(&mut self, deadline: Duration, value: T) -> Key {
         let slot = self.free;
         let slot = if slot == NONE {
             let slot = u32::try_from(self.slots.len()).expect("fewer than 2^32 timers");
@@ -78,8 +82,9 @@ impl<T> Timers<T> {
         let arrival = self.arrivals;
         self.arrivals += 1;
         let node = Node {
-            deadline,
+            seconds: deadline.as_secs(),
             arrival,
+            nanos: deadline.subsec_nanos(),
             slot,
         };
         self.heap.push(node);
@@ -105,7 +110,7 @@ impl<T> Timers<T> {
     }
 
     /// The earliest timer whose deadline is not after `now`.
-    pub(crate) fn pop_due(&mut self, now: u64) -> Option<T> {
+    pub(crate) fn pop_due(&mut self, now: Duration) -> Option<T> {
         if self.next()? > now {
             return None;
         }
@@ -173,7 +178,8 @@ impl<T> Timers<T> {
 
 impl Node {
     fn is_before(&self, other: &Node) -> bool {
-        (self.deadline, self.arrival) < (other.deadline, other.arrival)
+        let key = |node: &Node| (node.seconds, node.nanos, node.arrival);
+        key(self) < key(other)
     }
 }
 
@@ -182,29 +188,34 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
+    /// A second has three units, so that both parts of a deadline matter.
+    fn at(units: u64) -> Duration {
+        Duration::new(units / 3, (units % 3) as u32)
+    }
+
     #[test]
     fn earliest_first_and_equal_ones_in_order_of_arrival() {
         let mut timers = Timers::new();
         for (deadline, value) in [(5, 'a'), (3, 'b'), (5, 'c'), (3, 'd'), (9, 'e')] {
-            timers.insert(deadline, value);
+            timers.insert(at(deadline), value);
         }
-        assert_eq!(timers.next(), Some(3));
-        assert_eq!(timers.pop_due(2), None);
-        let due: String = std::iter::from_fn(|| timers.pop_due(5)).collect();
+        assert_eq!(timers.next(), Some(at(3)));
+        assert_eq!(timers.pop_due(at(2)), None);
+        let due: String = std::iter::from_fn(|| timers.pop_due(at(5))).collect();
         assert_eq!(due, "bdac");
-        assert_eq!(timers.next(), Some(9));
+        assert_eq!(timers.next(), Some(at(9)));
     }
 
     #[test]
     fn a_key_is_never_valid_again() {
         let mut timers = Timers::new();
-        let old = timers.insert(1, 'a');
+        let old = timers.insert(at(1), 'a');
         assert_eq!(timers.cancel(old), Some('a'));
-        let new = timers.insert(1, 'b');
+        let new = timers.insert(at(1), 'b');
         assert!(!timers.is_armed(old));
         assert_eq!(timers.cancel(old), None);
         assert!(timers.is_armed(new));
-        assert_eq!(timers.pop_due(1), Some('b'));
+        assert_eq!(timers.pop_due(at(1)), Some('b'));
         assert!(!timers.is_armed(new));
     }
 
@@ -221,7 +232,7 @@ mod tests {
                 match random.u32(..10) {
                     0..=4 => {
                         let deadline = now + random.u64(..100);
-                        keys.push((timers.insert(deadline, n), deadline, n));
+                        keys.push((timers.insert(at(deadline), n), deadline, n));
                         model.insert((deadline, n), ());
                     }
                     5..=7 if !keys.is_empty() => {
@@ -233,14 +244,14 @@ mod tests {
                     }
                     _ => {
                         now += random.u64(..30);
-                        while let Some(value) = timers.pop_due(now) {
+                        while let Some(value) = timers.pop_due(at(now)) {
                             let ((deadline, expected), ()) = model.pop_first().unwrap();
                             assert_eq!(value, expected);
                             assert!(deadline <= now);
                         }
                     }
                 }
-                let next = model.first_key_value().map(|((deadline, _), ())| *deadline);
+                let next = model.first_key_value().map(|((deadline, _), ())| at(*deadline));
                 assert_eq!(timers.next(), next);
                 assert_eq!(timers.is_empty(), model.is_empty());
             }

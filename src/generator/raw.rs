@@ -52,6 +52,8 @@ pub(crate) const SEAT_WORDS: usize = 5;
 
 /// Stacks that a thread keeps warm for each size; more are given back at once.
 const WARM: usize = 1024;
+/// Sizes that a thread remembers before it forgets those that are not in use.
+const SIZES: usize = 32;
 
 #[repr(C)]
 struct Head {
@@ -125,6 +127,7 @@ impl Raw {
     /// # Safety
     /// Called by the job that runs here, with no reference to an earlier value
     /// left.
+    #[inline(always)]
     pub(crate) unsafe fn take_seat<T>(&self, value: T) {
         const { assert!(size_of::<T>() <= 8 * SEAT_WORDS && align_of::<T>() <= 8) };
         const { assert!(!std::mem::needs_drop::<T>()) };
@@ -325,10 +328,22 @@ impl RawPool {
                     return Ok(Rc::clone(pool));
                 }
                 let pool = RawPool::new(bytes)?;
+                if pools.len() >= SIZES {
+                    pools.retain(|pool| pool.is_in_use());
+                }
                 pools.push(Rc::clone(&pool));
                 Ok(pool)
             })
             .unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// Whether there is anybody but the list of pools. Gives the warm stacks back
+    /// first, which count as users.
+    fn is_in_use(self: &Rc<Self>) -> bool {
+        let warm = self.warm.take();
+        // SAFETY: what is warm has no job and no other user.
+        unsafe { self.discard(warm) };
+        Rc::strong_count(self) > 1
     }
 
     fn serves(&self, bytes: usize) -> bool {

@@ -8,29 +8,17 @@ use std::io;
 use std::panic::Location;
 
 use crate::frames;
-use crate::generator::raw::RawPool;
 use crate::snapshot::Snapshot;
-use crate::task::{End, Origin, TaskRef, Typed, flag};
+use crate::generator::raw::Raw;
+use crate::task::{Origin, Task, TaskRef, Typed, flag};
 
-use super::{CURRENT, Config, Message, Phase, Scheduler, next_id};
+use super::{Config, Message, Phase, Scheduler, current, next_id};
 
 /// What a run came to.
 pub(crate) struct Outcome<T> {
     /// Who hung, if the run ended in a deadlock.
     pub(crate) deadlock: Option<Snapshot>,
     pub(crate) main: Typed<T>,
-}
-
-/// Unwinding out of the loop would leave frames that others borrow from.
-struct AbortOnUnwind;
-
-impl Drop for AbortOnUnwind {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("corobin: the scheduler itself panicked; aborting");
-            std::process::abort();
-        }
-    }
 }
 
 /// Runs `f` as the main coroutine of a scheduler of its own, to the end of all
@@ -47,7 +35,7 @@ where
     F: FnOnce() -> T,
 {
     let scheduler = Scheduler::new(config)?;
-    let stack = scheduler.take_stack(&RawPool::of_size(config.main_stack_size)?)?;
+    let stack = scheduler.reserve_stack(config.main_stack_size)?;
     let origin = Origin {
         parent: 0,
         spawned_at: at,
@@ -55,22 +43,18 @@ where
         flags: flag::MAIN,
         children_of: None,
     };
-    // SAFETY: `run_to_end` returns only when every coroutine has ended, and
-    // aborts if the main one cannot. The result is a `T`.
-    let main = unsafe {
-        let task = TaskRef::new(origin, next_id(), f);
-        task.raw.set(Some(stack));
-        Typed::new(task)
-    };
+    // SAFETY: `run_to_end` returns only when every coroutine has ended, does not
+    // unwind, and aborts if the main one cannot end.
+    let main = unsafe { Typed::borrowing(origin, next_id(), f) };
+    main.task().raw.set(Some(stack));
     scheduler.spawn(main.task().clone());
     frames::entering(|| {
-        let _abort = AbortOnUnwind;
         let top = frames::top();
         frames::set_top(None);
-        CURRENT.set(Some(std::ptr::NonNull::from(&scheduler)));
-        scheduler.run_to_end();
-        scheduler.close();
-        CURRENT.set(None);
+        current::enter(&scheduler, || {
+            scheduler.run_to_end();
+            scheduler.close();
+        });
         frames::set_top(top);
     });
     Ok(Outcome {
@@ -101,66 +85,83 @@ impl Scheduler {
                 self.phase.set(Phase::Forcing);
                 self.cancel_all(true);
             }
-            Phase::Forcing => self.leak_the_rest(),
+            Phase::Forcing => self.abort_or_leak(),
         }
     }
 
     /// Cancels all that have started; new ones are born cancelled. The children
     /// of scopes end with their scope, unless `all`.
     fn cancel_all(&self, all: bool) {
-        let mut tasks = Vec::new();
-        self.each_started(|raw| {
-            if all || !raw.task().has(flag::SCOPED) {
-                tasks.push(raw);
+        for raw in self.stacks.busy() {
+            if all || self.ends_with_run(raw.task()) {
+                self.cancel(raw.task());
             }
-        });
-        for raw in tasks {
-            self.cancel(raw.task());
         }
     }
 
-    /// Their destructors wait for ever.
-    fn leak_the_rest(&self) {
-        let snapshot = Snapshot::take(self);
-        let mut stuck = Vec::new();
-        self.each_started(|raw| stuck.push(raw));
-        if stuck.iter().any(|raw| raw.task().has(flag::MAIN | flag::SCOPED)) {
+    /// Whether the end of the run cancels it: the children of a scope end with
+    /// their scope, unless that was opened outside of the run.
+    pub(super) fn ends_with_run(&self, task: &Task) -> bool {
+        match task.siblings() {
+            Some(siblings) => siblings.owner.is_none(),
+            None => !task.has(flag::MAIN | flag::INTERNAL),
+        }
+    }
+
+    /// What is left are coroutines whose destructors wait for ever.
+    fn abort_or_leak(&self) {
+        let busy = self.stacks.busy();
+        if busy.iter().any(|raw| raw.task().has(flag::MAIN | flag::SCOPED)) {
             eprintln!(
                 "corobin: these coroutines cannot be unwound, since their destructors wait for \
-                 ever; some of them borrow, so the process aborts\n{snapshot}"
+                 ever; some of them borrow, so the process aborts\n{}",
+                Snapshot::take(self)
             );
             std::process::abort();
+        }
+        // A logger and a waker are user code, which runs in coroutines only.
+        let origin = Origin {
+            parent: 0,
+            spawned_at: Location::caller(),
+            name: Some("undertaker".into()),
+            flags: flag::DETACHED | flag::INTERNAL,
+            children_of: None,
+        };
+        let undertaker = Typed::new(origin, next_id(), || {
+            if let Some(scheduler) = super::current() {
+                scheduler.leak_the_others();
+            }
+        });
+        self.spawn(undertaker.task().clone());
+    }
+
+    fn leak_the_others(&self) {
+        let mut snapshot = Snapshot::take(self);
+        let own_id = self.running_task().id();
+        snapshot.coroutines.retain(|info| info.id != own_id);
+        let mut leaked = self.stacks.busy();
+        leaked.retain(|&raw| raw != self.running());
+        let tasks: Vec<TaskRef> = leaked.iter().map(Raw::task_ref).collect();
+        for (&raw, task) in leaked.iter().zip(&tasks) {
+            self.stacks.leak(raw);
+            task.end();
+            self.alive.set(self.alive.get() - 1);
+        }
+        for task in &tasks {
+            self.tell_joiner(task);
         }
         log::error!(
             "these coroutines cannot be unwound, since their destructors wait for ever; they are \
              leaked\n{snapshot}"
         );
-        for raw in stuck {
-            self.forget_stack(raw);
-            let task = raw.task();
-            task.end(End::Cancelled);
-            self.tell_joiner(task);
-            self.alive.set(self.alive.get() - 1);
-            // Nothing wakes it any more.
-            raw.set_idle();
-            raw.leak();
-        }
     }
 
-    /// Disposes of what other threads still sent, and gives the stacks back.
+    /// Disposes of what other threads still sent.
     fn close(&self) {
         for message in self.inbox.close() {
             self.receive(message);
         }
         self.run_to_end();
-        let (own, other): (Vec<_>, Vec<_>) = (self.stacks.take().into_iter())
-            .filter(|raw| raw.is_idle())
-            .partition(|raw| raw.is_of(&self.pool));
-        // SAFETY: all jobs have returned, and the scheduler ends here.
-        unsafe {
-            self.pool.put_back_all(own);
-            other.into_iter().for_each(|raw| raw.release());
-        }
     }
 
     /// What a message stands for; after the main coroutine's end, what it spawns

@@ -1,123 +1,94 @@
 //! How a coroutine begins and ends.
 //!
-//! The job of a stack is [`run_coroutines`]: it runs a body to its end, and if
-//! the next in the ready queue has not started either, it goes on with that one,
-//! with no switch and no new stack. A body and everything that it leaves behind
-//! (its result if nobody wants it, its locals, a payload) is run and dropped
-//! here, on a coroutine's stack, so that destructors may suspend.
+//! A stack runs a body to its end, and if the next in the ready queue has not
+//! started either, it goes on with that one, with no switch and no new stack. A
+//! body and everything that it leaves behind (its result if nobody wants it, its
+//! locals, a payload) is run and dropped here, on a coroutine's stack, so that
+//! destructors may suspend.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr::NonNull;
 
-use crate::coroutine::{self, Ready, Stop};
+use crate::coroutine::{self, Life, Ready, Stop};
 use crate::generator::raw::Raw;
 use crate::local;
+use crate::snapshot::title;
 use crate::task::{End, Joiner, Task, TaskRef, flag};
-use crate::unwind::{Payload, drop_quietly, is_cancel, message};
+use crate::unwind::{drop_quietly, is_cancel, message};
 
 use super::{Phase, Scheduler};
 
-/// # Safety
-/// Runs on the current stack of the current scheduler; `data` is a task that has
-/// not begun, and its reference becomes ours.
-unsafe extern "C" fn run_coroutines(data: *mut ()) {
-    let scheduler = super::current().expect("a scheduler starts this job");
-    let raw = scheduler.running();
-    let address = NonNull::new(data).expect("a task is not at zero");
-    // SAFETY: as the caller says.
-    let mut task = unsafe { TaskRef::from_address(address) };
-    loop {
-        // SAFETY: we are the job, and `task` stays until the next one sits down.
-        unsafe { raw.sit_down(&task) };
-        scheduler.live(raw, &task);
-        match scheduler.next_new(raw) {
-            Some(next) => task = next,
-            None => break,
-        }
+impl Life for Scheduler {
+    #[inline(always)]
+    fn live(raw: Raw, task: &TaskRef) -> Option<TaskRef> {
+        let Some(scheduler) = super::current() else {
+            unreachable!("coroutines live in a run")
+        };
+        scheduler.live(raw, task);
+        scheduler.next_new(raw)
     }
-    raw.set_idle();
 }
 
 impl Scheduler {
-    /// Starts a new coroutine on a free stack.
+    /// Starts a new coroutine on an idle stack.
     #[inline(never)]
     pub(super) fn start(&self, place: Ready) -> Stop {
-        let raw = match self.stack_for(place) {
-            Ok(raw) => raw,
-            Err(error) => match self.starve(place, &error) {
-                Some(raw) => raw,
-                None => return Stop::Park,
-            },
-        };
         let Some(task) = place.into_new_task() else {
             unreachable!("a place without a stack is a new task")
         };
+        let stack = match task.raw.get() {
+            Some(reserved) => Ok(reserved),
+            None => self.stacks.take(),
+        };
+        let raw = match stack {
+            Ok(raw) => raw,
+            Err(error) => match self.starve(&task, &error) {
+                Some(raw) => raw,
+                None => {
+                    self.starved.borrow_mut().push(Ready::new(task));
+                    return Stop::Park;
+                }
+            },
+        };
         self.current.set(Some(raw));
-        // SAFETY: the stack is free, and the task has not begun.
-        unsafe { coroutine::start(raw, run_coroutines, task.into_address()) }
-    }
-
-    fn stack_for(&self, place: Ready) -> io::Result<Raw> {
-        if let Some(reserved) = place.new_task().and_then(|task| task.raw.get()) {
-            return Ok(reserved);
-        }
-        let idle = self.idle.borrow_mut().pop();
-        match idle {
-            Some(raw) => {
-                self.trim.popped(self.idle.borrow().len());
-                Ok(raw)
-            }
-            None => self.take_stack(&self.pool),
-        }
+        coroutine::start::<Scheduler>(raw, task)
     }
 
     /// There is no stack for this coroutine: it fails on the one that is kept
     /// for that, or waits until it can.
     #[cold]
-    fn starve(&self, place: Ready, error: &io::Error) -> Option<Raw> {
-        if !self.reserve_is_free.replace(false) {
-            self.starved.borrow_mut().push(place);
-            return None;
+    fn starve(&self, task: &Task, error: &io::Error) -> Option<Raw> {
+        if task.has(flag::INTERNAL) {
+            eprintln!("corobin: no stack to end the run on: {error}; aborting");
+            std::process::abort();
         }
-        log::error!("no stack for a coroutine: {error}");
-        Some(self.reserve)
+        let reserve = self.stacks.take_reserve()?;
+        *self.no_stack.borrow_mut() = error.to_string();
+        Some(reserve)
     }
 
     /// The job on the current stack has returned.
     #[inline(always)]
     pub(super) fn stack_is_free(&self) {
         let raw = self.running();
-        if raw == self.reserve {
-            self.reserve_is_free.set(true);
-            self.ready_again();
-        } else if raw.is_of(&self.pool) {
-            self.idle.borrow_mut().push(raw);
-        } else {
-            self.release(raw);
+        self.stacks.put_back(raw);
+        if self.stacks.is_reserve(raw) {
+            self.retry_starved();
         }
     }
 
     #[cold]
-    fn ready_again(&self) {
+    fn retry_starved(&self) {
         for place in self.starved.take() {
             self.put(place);
         }
-    }
-
-    /// Gives a stack of another size back to its pool.
-    #[cold]
-    fn release(&self, raw: Raw) {
-        self.forget_stack(raw);
-        // SAFETY: its job has returned, and we forget it here.
-        unsafe { raw.release() };
     }
 
     /// The next in line, if it may run right here: new, and with no stack of its
     /// own.
     #[inline]
     fn next_new(&self, raw: Raw) -> Option<TaskRef> {
-        if self.steps_left.get() <= 1 || raw == self.reserve || !raw.is_of(&self.pool) {
+        if self.steps_left.get() <= 1 || !self.stacks.is_default(raw) {
             return None;
         }
         let place = self.ready.pop_if(|place| {
@@ -132,55 +103,70 @@ impl Scheduler {
     fn live(&self, raw: Raw, task: &TaskRef) {
         task.begin();
         let born_cancelled = task.has(flag::CANCELLED)
-            || self.phase.get() > Phase::Running && !task.has(flag::SCOPED | flag::MAIN);
-        let end = if raw == self.reserve {
+            || self.phase.get() > Phase::Running && self.ends_with_run(task);
+        let end = if self.stacks.is_reserve(raw) {
             raw.set_ending();
             drop_body(task);
-            no_stack(task)
+            let text = format!("no stack for a coroutine: {}", self.no_stack.take());
+            task.put_payload(Box::new(text));
+            End::Panicked
         } else if born_cancelled {
             raw.set_ending();
             drop_body(task);
             End::Cancelled
         } else {
-            // SAFETY: it has just begun.
-            unsafe { task.run() }
+            let end = task.run();
+            raw.set_ending();
+            end
         };
-        raw.set_ending();
         self.bury(raw, task, end);
     }
 
     /// Disposes of what is left, then tells the world.
-    #[inline]
-    fn bury(&self, raw: Raw, task: &TaskRef, mut end: End) {
+    #[inline(always)]
+    fn bury(&self, raw: Raw, task: &TaskRef, end: End) {
         if !raw.locals().get().is_null() {
             local::drop_all(raw);
         }
-        let detached = task.has(flag::DETACHED);
-        if end == End::Returned && detached {
-            end = drop_result(task);
+        if task.has(flag::MAIN) && self.deadlock.borrow().is_some() {
+            // The deadlock is the outcome, and nobody gets the result.
+            task.set(flag::DETACHED);
         }
-        if end == End::Panicked {
-            self.report_panic(task, detached);
-            if let Some(children) = self.scope_of(task) {
-                // SAFETY: `end` says that the block holds a payload.
-                let payload = unsafe { task.take_payload() };
-                self.scope_panicked(children, payload);
-                // SAFETY: the payload was taken out.
-                unsafe { task.put_payload(Box::new("its panic was raised again by its scope")) };
-            } else if detached {
-                // SAFETY: as above; nobody is left to take it.
-                drop_quietly(unsafe { task.take_payload() });
-                end = End::Cancelled;
-            }
+        let mut panicked = end == End::Panicked;
+        if task.has(flag::DETACHED) && end == End::Returned {
+            panicked = !drop_result(task);
         }
-        task.end(end);
-        if let Some(children) = self.scope_of(task) {
-            self.tell_scope(children, task);
+        if panicked {
+            self.bury_panicked(task);
+        }
+        task.end();
+        if let Some(siblings) = task.siblings() {
+            self.tell_scope(siblings, task);
         }
         self.tell_joiner(task);
         self.alive.set(self.alive.get() - 1);
         if task.has(flag::MAIN) {
             self.main_has_ended();
+        }
+    }
+
+    #[cold]
+    fn bury_panicked(&self, task: &Task) {
+        let payload = task.take_payload();
+        let text = message(&*payload);
+        let nobody = task.has(flag::DETACHED) && task.siblings().is_none();
+        if nobody {
+            log::error!("coroutine {} panicked and nobody joins it: {text}", title(task));
+            drop_quietly(payload);
+            return;
+        }
+        log::warn!("coroutine {} panicked: {text}", title(task));
+        match task.siblings() {
+            Some(siblings) => {
+                self.scope_panicked(siblings, payload);
+                task.put_payload(Box::new("its scope has the panic"));
+            }
+            None => task.put_payload(payload),
         }
     }
 
@@ -198,72 +184,32 @@ impl Scheduler {
             Joiner::Waker(waker) => waker.wake(),
         }
     }
-
-    fn scope_of(&self, task: &Task) -> Option<&crate::children::Children> {
-        // SAFETY: a scope's frame is not left before all of its children have
-        // been removed from it.
-        task.children_of.map(|children| unsafe { children.as_ref() })
-    }
-
-    #[cold]
-    fn report_panic(&self, task: &Task, detached: bool) {
-        let level = if detached && task.children_of.is_none() {
-            log::Level::Error
-        } else {
-            log::Level::Warn
-        };
-        // SAFETY: called only with a payload in the block.
-        let payload = unsafe { task.take_payload() };
-        log::log!(
-            level,
-            "coroutine {} panicked{}: {}",
-            crate::snapshot::title(task),
-            if level == log::Level::Error { " and nobody joins it" } else { "" },
-            message(&*payload)
-        );
-        // SAFETY: it was taken out above.
-        unsafe { task.put_payload(payload) };
-    }
 }
 
 /// Drops the captures of a body that never runs.
 #[cold]
 fn drop_body(task: &Task) {
-    // SAFETY: the task has just begun, and its body was not run.
-    let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { task.drop_body() }));
+    let dropped = catch_unwind(AssertUnwindSafe(|| task.drop_body()));
     if let Err(payload) = dropped {
-        log_drop_panic(task, payload);
+        if !is_cancel(&*payload) {
+            log::error!(
+                "coroutine {} panicked while its captures were dropped: {}",
+                title(task),
+                message(&*payload)
+            );
+        }
+        drop_quietly(payload);
     }
 }
 
-/// Drops a result that nobody wants: a panic there is a panic of the body.
-fn drop_result(task: &Task) -> End {
-    // SAFETY: the block holds the result, and nobody can take it any more.
-    match catch_unwind(AssertUnwindSafe(|| unsafe { task.drop_result() })) {
-        Ok(()) => End::Returned,
+/// Drops a result that nobody wants: a panic there is a panic of the body. Says
+/// whether there was none.
+fn drop_result(task: &Task) -> bool {
+    match catch_unwind(AssertUnwindSafe(|| task.drop_result())) {
+        Ok(()) => true,
         Err(payload) => {
-            // SAFETY: the result is gone.
-            unsafe { task.put_payload(payload) };
-            End::Panicked
+            task.put_payload(payload);
+            false
         }
     }
-}
-
-#[cold]
-fn no_stack(task: &Task) -> End {
-    let payload = format!("no stack for coroutine {}", crate::snapshot::title(task));
-    // SAFETY: the body was dropped.
-    unsafe { task.put_payload(Box::new(payload)) };
-    End::Panicked
-}
-
-fn log_drop_panic(task: &Task, payload: Payload) {
-    if !is_cancel(&*payload) {
-        log::error!(
-            "coroutine {} panicked while its captures were dropped: {}",
-            crate::snapshot::title(task),
-            message(&*payload)
-        );
-    }
-    drop_quietly(payload);
 }

@@ -6,23 +6,23 @@
 //! that queue. [`outside`] looks at timers and other threads, [`life`] begins
 //! and ends coroutines, [`end`] unwinds those that are left.
 
+mod current;
 mod end;
 mod life;
 mod outside;
+mod stacks;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::panic::Location;
-use std::ptr::NonNull;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::children::Children;
 use crate::clock::Clock;
-use crate::coroutine::{self, Ready, Stop};
-use crate::generator::raw::{Raw, RawPool};
+use crate::coroutine::{Ready, Stop};
+use crate::generator::raw::Raw;
 use crate::inbox::Inbox;
 use crate::ready::ReadyQueue;
 use crate::snapshot::Snapshot;
@@ -31,6 +31,9 @@ use crate::thread_pool::ThreadPool;
 use crate::timers::Timers;
 use crate::unwind::Payload;
 
+use stacks::Stacks;
+
+pub(crate) use current::{current, expect};
 pub(crate) use end::run;
 pub(crate) use outside::{Message, Timer};
 
@@ -57,16 +60,11 @@ pub(crate) struct Scheduler {
     alive: Cell<usize>,
     phase: Cell<Phase>,
 
-    pool: Rc<RawPool>,
-    /// Every stack that the scheduler holds, busy or idle.
-    stacks: RefCell<Vec<Raw>>,
-    /// Idle ones of the default size, last in first out.
-    idle: RefCell<Vec<Raw>>,
-    trim: outside::Trim,
-    /// For coroutines that get no stack: theirs to fail on.
-    reserve: Raw,
-    reserve_is_free: Cell<bool>,
+    stacks: Stacks,
+    /// Coroutines that wait for the stack in reserve, to fail on it.
     starved: RefCell<Vec<Ready>>,
+    /// Why the one on the stack in reserve gets none.
+    no_stack: RefCell<String>,
 
     pub(crate) clock: Clock,
     pub(crate) timers: RefCell<Timers<Timer>>,
@@ -91,34 +89,7 @@ enum Phase {
     Forcing,
 }
 
-thread_local! {
-    static CURRENT: Cell<Option<NonNull<Scheduler>>> = const { Cell::new(None) };
-}
-
-/// The scheduler that runs the caller, if there is one.
-#[inline(always)]
-pub(crate) fn current<'a>() -> Option<&'a Scheduler> {
-    // SAFETY: set only while `enter` borrows the scheduler, and all that runs
-    // then is over, or suspended for ever, when it returns.
-    CURRENT.get().map(|scheduler| unsafe { scheduler.as_ref() })
-}
-
-/// As [`current`], for what cannot be done without one.
-#[inline(always)]
-#[track_caller]
-pub(crate) fn expect<'a>(what: &str) -> &'a Scheduler {
-    match current() {
-        Some(scheduler) => scheduler,
-        None => outside_of_run(what),
-    }
-}
-
-#[cold]
-#[track_caller]
-fn outside_of_run(what: &str) -> ! {
-    panic!("{what} needs a runtime: call it inside corobin::run or Runtime::run")
-}
-
+/// A number for a coroutine or a message; unique in the process.
 pub(crate) fn next_id() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     const BLOCK: u64 = 1 << 10;
@@ -138,23 +109,15 @@ impl Scheduler {
     /// # Errors
     /// The system gives no stack.
     pub(crate) fn new(config: &Config) -> io::Result<Scheduler> {
-        let pool = RawPool::of_size(config.stack_size)?;
-        let reserve = pool.take()?;
-        reserve.set_idle();
-        reserve.place().set(0);
         Ok(Scheduler {
             ready: ReadyQueue::new(config.seed),
             current: Cell::new(None),
             steps_left: Cell::new(STEPS),
             alive: Cell::new(0),
             phase: Cell::new(Phase::Running),
-            pool,
-            stacks: RefCell::new(vec![reserve]),
-            idle: RefCell::default(),
-            trim: outside::Trim::default(),
-            reserve,
-            reserve_is_free: Cell::new(true),
+            stacks: Stacks::new(config.stack_size)?,
             starved: RefCell::default(),
+            no_stack: RefCell::default(),
             clock: Clock::new(config.virtual_time),
             timers: RefCell::new(Timers::new()),
             inbox: Inbox::new(),
@@ -170,10 +133,12 @@ impl Scheduler {
     fn run_to_end(&self) {
         loop {
             while let Some(next) = self.next() {
-                match self.step(next) {
-                    Stop::Yield(frame) => self.put(Ready::resume(self.running(), frame)),
-                    Stop::Park => {}
-                    Stop::Done => self.stack_is_free(),
+                match next.stack() {
+                    Some(raw) => {
+                        self.current.set(Some(raw));
+                        self.stopped(next.resume(raw));
+                    }
+                    None => self.stopped(self.start(next)),
                 }
                 if self.counts_down() {
                     self.look_outside();
@@ -191,23 +156,16 @@ impl Scheduler {
     #[inline(always)]
     fn next(&self) -> Option<Ready> {
         let next = self.ready.pop()?;
-        if let Some(later) = self.ready.peek(AHEAD) {
-            later.prefetch();
-        }
+        self.ready.peek(AHEAD, Ready::prefetch);
         Some(next)
     }
 
     #[inline(always)]
-    fn step(&self, next: Ready) -> Stop {
-        match next.stack() {
-            Some(raw) => {
-                self.current.set(Some(raw));
-                // SAFETY: it was in the queue, so it is suspended, and it is
-                // there once: whoever puts it there makes sure that it was
-                // running or parked before.
-                unsafe { coroutine::resume(raw) }
-            }
-            None => self.start(next),
+    fn stopped(&self, stop: Stop) {
+        match stop {
+            Stop::Yield(back) => self.ready.push(back),
+            Stop::Park => {}
+            Stop::Done => self.stack_is_free(),
         }
     }
 
@@ -295,7 +253,7 @@ impl Scheduler {
     #[inline(always)]
     pub(crate) fn spawn(&self, task: TaskRef) {
         self.alive.set(self.alive.get() + 1);
-        self.put(Ready::start(task));
+        self.put(Ready::new(task));
     }
 
     /// Reserves a stack of its own size for a task that has not started.
@@ -303,31 +261,7 @@ impl Scheduler {
     /// # Errors
     /// It cannot be had.
     pub(crate) fn reserve_stack(&self, bytes: usize) -> io::Result<Raw> {
-        let pool = RawPool::of_size(bytes)?;
-        let own = Rc::ptr_eq(&pool, &self.pool).then(|| self.idle.borrow_mut().pop());
-        match own.flatten() {
-            Some(raw) => Ok(raw),
-            None => self.take_stack(&pool),
-        }
-    }
-
-    fn take_stack(&self, pool: &Rc<RawPool>) -> io::Result<Raw> {
-        let raw = pool.take()?;
-        raw.set_idle();
-        let mut stacks = self.stacks.borrow_mut();
-        raw.place().set(stacks.len());
-        stacks.push(raw);
-        Ok(raw)
-    }
-
-    /// Takes a stack off the list of those that the scheduler holds.
-    fn forget_stack(&self, raw: Raw) {
-        let mut stacks = self.stacks.borrow_mut();
-        let place = raw.place().get();
-        stacks.swap_remove(place);
-        if let Some(moved) = stacks.get(place) {
-            moved.place().set(place);
-        }
+        self.stacks.take_sized(bytes)
     }
 
     /// Tells the scope of a child that has ended.
@@ -364,21 +298,18 @@ impl Scheduler {
         }
     }
 
-    /// Everybody who has started and not ended.
-    pub(crate) fn each_started(&self, each: impl FnMut(Raw)) {
-        let stacks = self.stacks.borrow();
-        stacks.iter().copied().filter(|raw| !raw.is_idle()).for_each(each);
-    }
-
     /// Everybody who has not ended: those with a stack, then the new ones.
     pub(crate) fn each_alive(&self, mut each: impl FnMut(&Task, Option<Raw>)) {
-        self.each_started(|raw| each(raw.task(), Some(raw)));
-        let starved = self.starved.borrow();
-        for place in self.ready.iter().chain(starved.iter().copied()) {
+        for raw in self.stacks.busy() {
+            each(raw.task(), Some(raw));
+        }
+        let mut each_new = |place: &Ready| {
             if let Some(task) = place.new_task() {
                 each(task, None);
             }
-        }
+        };
+        self.ready.each(&mut each_new);
+        self.starved.borrow().iter().for_each(each_new);
     }
 
     pub(crate) fn running_task(&self) -> TaskRef {

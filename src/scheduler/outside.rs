@@ -1,7 +1,6 @@
 //! What the loop looks at besides its queue: timers, other threads, and memory
 //! that is not needed any more.
 
-use std::cell::Cell;
 use std::ptr::NonNull;
 use std::time::Duration;
 
@@ -29,40 +28,16 @@ pub(crate) struct Timer {
     frame: Option<NonNull<Frame>>,
 }
 
-/// Idle stacks are kept for as long as this before they are given back.
-const TRIM_AFTER: u64 = 1_000_000_000;
-/// How many are given back in one go, so that the loop does not stall.
-const TRIM_AT_ONCE: usize = 1024;
-/// How many are always kept.
-const TRIM_KEEPS: usize = 64;
-
-/// Finds out how many idle stacks were not needed for a while.
-#[derive(Default)]
-pub(super) struct Trim {
-    /// The fewest idle stacks since `since`.
-    least: Cell<usize>,
-    since: Cell<Option<u64>>,
-}
-
-impl Trim {
-    #[inline(always)]
-    pub(super) fn popped(&self, left: usize) {
-        if left < self.least.get() {
-            self.least.set(left);
-        }
-    }
-}
-
 impl Scheduler {
     /// Wakes `raw` at `deadline`.
-    pub(crate) fn arm(&self, deadline: u64, raw: Raw) -> Key {
+    pub(crate) fn arm(&self, deadline: Duration, raw: Raw) -> Key {
         let timer = Timer { raw, frame: None };
         self.timers.borrow_mut().insert(deadline, timer)
     }
 
     /// Makes `frame` of the coroutine `raw` due at `deadline`. Whoever closes
     /// the frame disarms the timer first.
-    pub(crate) fn arm_frame(&self, deadline: u64, raw: Raw, frame: &Frame) -> Key {
+    pub(crate) fn arm_frame(&self, deadline: Duration, raw: Raw, frame: &Frame) -> Key {
         let timer = Timer {
             raw,
             frame: Some(NonNull::from(frame)),
@@ -82,7 +57,7 @@ impl Scheduler {
         }
     }
 
-    fn fire_due(&self, now: u64) {
+    fn fire_due(&self, now: Duration) {
         loop {
             let due = self.timers.borrow_mut().pop_due(now);
             let Some(Timer { raw, frame }) = due else {
@@ -106,12 +81,15 @@ impl Scheduler {
     /// Nobody is ready: sleeps until somebody is. False if that can never be.
     pub(super) fn wait_outside(&self) -> bool {
         loop {
+            // Before the look: who sends and then closes the last door must not
+            // be missed by both.
+            let has_doors = self.inbox.has_doors();
             self.look_outside();
             if !self.ready.is_empty() {
                 return true;
             }
             let next = self.timers.borrow().next();
-            let expects_mail = self.jobs.get() > 0 || self.inbox.has_doors();
+            let expects_mail = self.jobs.get() > 0 || has_doors;
             if self.clock.is_virtual() {
                 match next {
                     // Threads take real time, during which ours stands still.
@@ -129,7 +107,7 @@ impl Scheduler {
                 return false;
             }
             let until = next.map(|deadline| {
-                Duration::from_nanos(deadline.saturating_sub(self.clock.now()))
+                deadline.saturating_sub(self.clock.now())
             });
             let trim = self.trim();
             let timeout = [until, trim].into_iter().flatten().min();
@@ -137,44 +115,7 @@ impl Scheduler {
         }
     }
 
-    /// Gives idle stacks back that were not needed for a while, some at a time.
-    /// Returns when there may be more.
     fn trim(&self) -> Option<Duration> {
-        let trim = &self.trim;
-        let idle = self.idle.borrow().len();
-        if idle <= TRIM_KEEPS {
-            trim.since.set(None);
-            return None;
-        }
-        let now = self.clock.real_now();
-        let since = match trim.since.get() {
-            Some(since) => since,
-            None => {
-                trim.least.set(idle);
-                trim.since.set(Some(now));
-                now
-            }
-        };
-        let left = (since + TRIM_AFTER).saturating_sub(now);
-        if left > 0 {
-            return Some(Duration::from_nanos(left));
-        }
-        let surplus = trim.least.get().min(idle).saturating_sub(TRIM_KEEPS);
-        if surplus == 0 {
-            trim.since.set(None);
-            return Some(Duration::from_nanos(TRIM_AFTER));
-        }
-        let some = surplus.min(TRIM_AT_ONCE);
-        trim.least.set(trim.least.get() - some);
-        self.give_back(some);
-        Some(Duration::ZERO)
-    }
-
-    /// Gives back the `count` stacks that were idle longest.
-    fn give_back(&self, count: usize) {
-        let raws: Vec<Raw> = self.idle.borrow_mut().drain(..count).collect();
-        raws.iter().for_each(|&raw| self.forget_stack(raw));
-        // SAFETY: idle stacks have no job, and they are on no list any more.
-        unsafe { self.pool.discard(raws) };
+        self.stacks.trim(|| self.clock.real_now())
     }
 }

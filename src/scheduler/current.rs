@@ -1,0 +1,52 @@
+//! Which scheduler runs the caller.
+
+use std::cell::Cell;
+use std::ptr::NonNull;
+
+use super::Scheduler;
+
+thread_local! {
+    static CURRENT: Cell<Option<NonNull<Scheduler>>> = const { Cell::new(None) };
+}
+
+/// The scheduler that runs the caller, if there is one.
+#[inline(always)]
+pub(crate) fn current<'a>() -> Option<&'a Scheduler> {
+    // SAFETY: set only while `enter` borrows the scheduler, and all code that
+    // runs then is over, or suspended for ever, when it returns.
+    CURRENT.get().map(|scheduler| unsafe { scheduler.as_ref() })
+}
+
+/// As [`current`], for what cannot be done without one.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn expect<'a>(what: &str) -> &'a Scheduler {
+    match current() {
+        Some(scheduler) => scheduler,
+        None => outside_of_run(what),
+    }
+}
+
+#[cold]
+#[track_caller]
+fn outside_of_run(what: &str) -> ! {
+    panic!("{what} needs a runtime: call it inside corobin::run or Runtime::run")
+}
+
+/// Makes `scheduler` the current one while `f` runs.
+pub(super) fn enter(scheduler: &Scheduler, f: impl FnOnce()) {
+    /// Unwinding out of the loop would leave frames that others borrow from.
+    struct Leave;
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                eprintln!("corobin: the scheduler itself panicked; aborting");
+                std::process::abort();
+            }
+            CURRENT.set(None);
+        }
+    }
+    CURRENT.set(Some(NonNull::from(scheduler)));
+    let _leave = Leave;
+    f();
+}

@@ -1,0 +1,202 @@
+//! The stacks that a scheduler holds: busy ones, idle ones, and one in reserve.
+//!
+//! Idle stacks are reused last in, first out, since those are warm. What was not
+//! needed for a while is given back to the system, a part at a time.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::generator::raw::{Raw, RawPool};
+
+/// Idle stacks are kept for as long as this before they are given back.
+const TRIM_AFTER: Duration = Duration::from_secs(1);
+/// How many are given back in one go, so that the loop does not stall.
+const TRIM_AT_ONCE: usize = 1024;
+/// How many are always kept.
+const TRIM_KEEPS: usize = 64;
+
+pub(super) struct Stacks {
+    pool: Rc<RawPool>,
+    /// All of them. Each knows its place.
+    list: RefCell<Vec<Raw>>,
+    /// Idle ones of the default size.
+    idle: RefCell<Vec<Raw>>,
+    /// For coroutines that get no stack: theirs to fail on.
+    reserve: Raw,
+    reserve_is_free: Cell<bool>,
+    /// The fewest idle stacks since `watched_since`.
+    fewest_idle: Cell<usize>,
+    watched_since: Cell<Option<Duration>>,
+}
+
+impl Stacks {
+    /// # Errors
+    /// The system gives no stack.
+    pub(super) fn new(size: usize) -> io::Result<Stacks> {
+        let pool = RawPool::of_size(size)?;
+        let reserve = pool.take()?;
+        reserve.set_idle();
+        reserve.place().set(0);
+        Ok(Stacks {
+            pool,
+            list: RefCell::new(vec![reserve]),
+            idle: RefCell::default(),
+            reserve,
+            reserve_is_free: Cell::new(true),
+            fewest_idle: Cell::new(0),
+            watched_since: Cell::new(None),
+        })
+    }
+
+    /// An idle stack of the default size.
+    ///
+    /// # Errors
+    /// The system gives no more.
+    #[inline]
+    pub(super) fn take(&self) -> io::Result<Raw> {
+        let mut idle = self.idle.borrow_mut();
+        let Some(raw) = idle.pop() else {
+            drop(idle);
+            return self.take_from(&self.pool);
+        };
+        if idle.len() < self.fewest_idle.get() {
+            self.fewest_idle.set(idle.len());
+        }
+        Ok(raw)
+    }
+
+    /// An idle stack of at least `bytes`.
+    ///
+    /// # Errors
+    /// It cannot be had.
+    pub(super) fn take_sized(&self, bytes: usize) -> io::Result<Raw> {
+        let pool = RawPool::of_size(bytes)?;
+        if Rc::ptr_eq(&pool, &self.pool) {
+            return self.take();
+        }
+        self.take_from(&pool)
+    }
+
+    #[cold]
+    fn take_from(&self, pool: &Rc<RawPool>) -> io::Result<Raw> {
+        let raw = pool.take()?;
+        raw.set_idle();
+        let mut list = self.list.borrow_mut();
+        raw.place().set(list.len());
+        list.push(raw);
+        Ok(raw)
+    }
+
+    /// The stack that is kept for those who get none, if it is free.
+    pub(super) fn take_reserve(&self) -> Option<Raw> {
+        self.reserve_is_free.replace(false).then_some(self.reserve)
+    }
+
+    #[inline(always)]
+    pub(super) fn is_reserve(&self, raw: Raw) -> bool {
+        raw == self.reserve
+    }
+
+    /// Whether `raw` is like any that [`Stacks::take`] gives.
+    #[inline(always)]
+    pub(super) fn is_default(&self, raw: Raw) -> bool {
+        raw.is_of(&self.pool) && raw != self.reserve
+    }
+
+    /// Takes back a stack whose job has returned.
+    #[inline(always)]
+    pub(super) fn put_back(&self, raw: Raw) {
+        if self.is_default(raw) {
+            self.idle.borrow_mut().push(raw);
+        } else {
+            self.put_back_special(raw);
+        }
+    }
+
+    #[cold]
+    fn put_back_special(&self, raw: Raw) {
+        if self.is_reserve(raw) {
+            self.reserve_is_free.set(true);
+        } else {
+            self.forget(raw);
+            // SAFETY: its job has returned, and we have just forgotten it.
+            unsafe { raw.release() };
+        }
+    }
+
+    /// Takes a stack off the list.
+    fn forget(&self, raw: Raw) {
+        let mut list = self.list.borrow_mut();
+        let place = raw.place().get();
+        list.swap_remove(place);
+        if let Some(moved) = list.get(place) {
+            moved.place().set(place);
+        }
+    }
+
+    /// Leaves a stack as it is, for ever, with the coroutine that is suspended
+    /// on it; nothing wakes that any more.
+    pub(super) fn leak(&self, raw: Raw) {
+        self.forget(raw);
+        raw.set_idle();
+        raw.leak();
+    }
+
+    /// The stacks that run a coroutine.
+    pub(super) fn busy(&self) -> Vec<Raw> {
+        let list = self.list.borrow();
+        list.iter().copied().filter(|raw| !raw.is_idle()).collect()
+    }
+
+    /// Gives idle stacks back that were not needed for a while, some at a time.
+    /// Returns when there may be more.
+    pub(super) fn trim(&self, now: impl FnOnce() -> Duration) -> Option<Duration> {
+        let idle = self.idle.borrow().len();
+        if idle <= TRIM_KEEPS {
+            self.watched_since.set(None);
+            return None;
+        }
+        let now = now();
+        let since = self.watched_since.get().unwrap_or_else(|| {
+            self.fewest_idle.set(idle);
+            self.watched_since.set(Some(now));
+            now
+        });
+        let left = (since + TRIM_AFTER).saturating_sub(now);
+        if !left.is_zero() {
+            return Some(left);
+        }
+        let surplus = self.fewest_idle.get().saturating_sub(TRIM_KEEPS);
+        if surplus == 0 {
+            self.watched_since.set(None);
+            return Some(TRIM_AFTER);
+        }
+        let some = surplus.min(TRIM_AT_ONCE);
+        self.fewest_idle.set(self.fewest_idle.get() - some);
+        self.give_back(some);
+        Some(Duration::ZERO)
+    }
+
+    /// Gives back the `count` stacks that were idle longest.
+    fn give_back(&self, count: usize) {
+        let raws: Vec<Raw> = self.idle.borrow_mut().drain(..count).collect();
+        raws.iter().for_each(|&raw| self.forget(raw));
+        // SAFETY: idle stacks have no job, and they are on no list any more.
+        unsafe { self.pool.discard(raws) };
+    }
+}
+
+impl Drop for Stacks {
+    fn drop(&mut self) {
+        let all = self.list.take().into_iter().filter(Raw::is_idle);
+        let (own, other): (Vec<Raw>, Vec<Raw>) = all.partition(|raw| raw.is_of(&self.pool));
+        // SAFETY: idle stacks have no job, and the scheduler that knew them is
+        // gone. Leaked ones are on no list.
+        unsafe {
+            self.pool.put_back_all(own);
+            other.into_iter().for_each(|raw| raw.release());
+        }
+    }
+}

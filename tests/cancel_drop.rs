@@ -1,0 +1,341 @@
+//! Destructors that suspend, spawn, join and time out while their coroutine unwinds.
+
+use corobin::{
+    Generator, JoinError, RunError, Runtime, block_on, gather, now, park, scope, shield, sleep,
+    spawn, to_thread, yield_now,
+};
+use std::any::Any;
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::rc::Rc;
+use std::time::Duration;
+
+type Log = Rc<RefCell<Vec<String>>>;
+
+/// Runs its closure when dropped.
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+fn virtual_run<T>(f: impl FnOnce() -> T) -> T {
+    Runtime::builder()
+        .virtual_time(true)
+        .build()
+        .unwrap()
+        .run(f)
+}
+
+fn caught<T>(f: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
+    catch_unwind(AssertUnwindSafe(f))
+}
+
+#[track_caller]
+fn assert_cancelled<T: std::fmt::Debug>(result: Result<T, JoinError>) {
+    assert!(
+        matches!(result, Err(JoinError::Cancelled)),
+        "expected Cancelled, got {result:?}"
+    );
+}
+
+fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+fn say(log: &Log, what: impl Into<String>) {
+    log.borrow_mut().push(what.into());
+}
+
+/// Parks a coroutine under a destructor that runs `in_drop`, cancels it and joins it.
+fn cancel_with(in_drop: impl FnMut() + 'static) {
+    virtual_run(|| {
+        let child = spawn(|| {
+            let _guard = OnDrop(in_drop);
+            park();
+        });
+        yield_now();
+        child.cancel();
+        assert_cancelled(child.join());
+    });
+}
+
+#[test]
+fn smoke() {
+    let log = Log::default();
+    let inner = log.clone();
+    cancel_with(move || {
+        say(&inner, "before");
+        yield_now();
+        say(&inner, "after");
+    });
+    assert_eq!(*log.borrow(), ["before", "after"]);
+}
+
+#[test]
+fn others_run_while_a_destructor_waits() {
+    virtual_run(|| {
+        let log = Log::default();
+        let child = spawn({
+            let log = log.clone();
+            move || {
+                let _outer = OnDrop(|| say(&log, "outer destructor"));
+                let _inner = OnDrop(|| {
+                    say(&log, "inner destructor begins");
+                    sleep(secs(10));
+                    say(&log, "inner destructor ends");
+                });
+                park();
+            }
+        });
+        let other = spawn({
+            let log = log.clone();
+            move || {
+                sleep(secs(5));
+                say(&log, "other");
+            }
+        });
+        yield_now();
+        child.cancel();
+        assert_cancelled(child.join());
+        other.join().unwrap();
+        assert_eq!(
+            *log.borrow(),
+            [
+                "inner destructor begins",
+                "other",
+                "inner destructor ends",
+                "outer destructor"
+            ]
+        );
+    });
+}
+
+#[test]
+fn every_kind_of_wait_works_inside_of_a_destructor() {
+    let log = Log::default();
+    let inner = log.clone();
+    cancel_with(move || {
+        let start = now();
+        sleep(secs(1));
+        say(&inner, format!("sleep {:?}", now() - start));
+        say(&inner, format!("join {}", spawn(|| 5).join().unwrap()));
+        let gathered = gather([1, 2].map(|n| spawn(move || n))).unwrap();
+        say(&inner, format!("gather {gathered:?}"));
+        let mut local = 0;
+        scope(|s| {
+            s.spawn(|| {
+                yield_now();
+                local = 7;
+            });
+        });
+        say(&inner, format!("scope {local}"));
+        say(&inner, format!("to_thread {}", to_thread(|| local + 1)));
+        say(&inner, format!("block_on {}", block_on(async { 9 })));
+        let me = corobin::current();
+        spawn(move || me.unpark());
+        park();
+        say(&inner, "park");
+        shield(yield_now);
+        say(&inner, "shield");
+    });
+    assert_eq!(
+        *log.borrow(),
+        [
+            "sleep 1s",
+            "join 5",
+            "gather [1, 2]",
+            "scope 7",
+            "to_thread 8",
+            "block_on 9",
+            "park",
+            "shield"
+        ]
+    );
+}
+
+#[test]
+fn a_cancel_of_a_child_of_a_destructor_works() {
+    let log = Log::default();
+    let inner = log.clone();
+    cancel_with(move || {
+        let child = spawn({
+            let log = inner.clone();
+            move || {
+                let _note = OnDrop(|| say(&log, "grandchild unwound"));
+                park();
+            }
+        });
+        yield_now();
+        child.cancel();
+        assert_cancelled(child.join());
+        say(&inner, "joined");
+    });
+    assert_eq!(*log.borrow(), ["grandchild unwound", "joined"]);
+}
+
+#[test]
+fn a_panicking_child_of_a_destructor_is_joined_as_usual() {
+    let log = Log::default();
+    let inner = log.clone();
+    cancel_with(move || {
+        let child = spawn(|| -> () { resume_unwind(Box::new(3_u8)) });
+        if let Err(JoinError::Panicked(payload)) = child.join() {
+            say(&inner, format!("{:?}", payload.downcast_ref::<u8>()));
+        }
+    });
+    assert_eq!(*log.borrow(), ["Some(3)"]);
+}
+
+#[test]
+fn a_destructor_may_suspend_while_the_main_coroutine_unwinds() {
+    let log = Log::default();
+    let payload = caught(|| {
+        virtual_run(|| {
+            let other = spawn({
+                let log = log.clone();
+                move || {
+                    sleep(secs(1));
+                    say(&log, "other");
+                    4
+                }
+            });
+            let mut other = Some(other);
+            let log = log.clone();
+            let _guard = OnDrop(move || {
+                let value = other.take().unwrap().join().unwrap();
+                say(&log, format!("destructor got {value}"));
+            });
+            resume_unwind(Box::new("main failed"));
+        })
+    })
+    .unwrap_err();
+    assert_eq!(payload.downcast_ref::<&str>(), Some(&"main failed"));
+    assert_eq!(*log.borrow(), ["other", "destructor got 4"]);
+}
+
+#[test]
+fn a_destructor_may_suspend_in_the_clean_up_at_the_end_of_a_run() {
+    let log = Log::default();
+    let inner = log.clone();
+    virtual_run(move || {
+        spawn(move || {
+            let _guard = OnDrop(|| {
+                sleep(secs(2));
+                yield_now();
+                say(&inner, "slept");
+                let late = spawn(|| 1);
+                say(
+                    &inner,
+                    format!("{:?}", late.join().map_err(|_| "cancelled")),
+                );
+            });
+            park();
+        });
+        yield_now();
+    });
+    assert_eq!(*log.borrow(), ["slept", "Err(\"cancelled\")"]);
+}
+
+#[test]
+fn a_destructor_may_suspend_in_the_unwinding_of_a_deadlock() {
+    let log = Log::default();
+    let inner = log.clone();
+    let mut runtime = Runtime::builder().virtual_time(true).build().unwrap();
+    let result = runtime.try_run(move || {
+        let _guard = OnDrop(|| {
+            sleep(secs(2));
+            say(&inner, "slept");
+        });
+        park();
+    });
+    assert!(matches!(result, Err(RunError::Deadlock(_))));
+    assert_eq!(*log.borrow(), ["slept"]);
+}
+
+#[test]
+fn a_cancel_inside_of_an_ordinary_destructor_unwinds_from_there() {
+    virtual_run(|| {
+        let log = Log::default();
+        let child = spawn({
+            let log = log.clone();
+            move || {
+                let _outer = OnDrop(|| say(&log, "outer"));
+                drop(OnDrop(|| {
+                    say(&log, "waiting in drop");
+                    park();
+                    say(&log, "not reached");
+                }));
+                say(&log, "not reached either");
+            }
+        });
+        yield_now();
+        child.cancel();
+        assert_cancelled(child.join());
+        assert_eq!(*log.borrow(), ["waiting in drop", "outer"]);
+    });
+}
+
+#[test]
+fn captures_that_were_never_started_may_suspend_in_their_destructors() {
+    virtual_run(|| {
+        let log = Log::default();
+        let inner = log.clone();
+        let guard = OnDrop(move || {
+            shield(|| sleep(secs(1)));
+            say(&inner, "captures dropped");
+        });
+        let child = spawn(move || drop(guard));
+        child.cancel();
+        assert_cancelled(child.join());
+        sleep(secs(2));
+        assert_eq!(*log.borrow(), ["captures dropped"]);
+    });
+}
+
+#[test]
+fn a_generator_may_be_used_and_suspended_in_a_destructor() {
+    let log = Log::default();
+    let inner = log.clone();
+    cancel_with(move || {
+        let start = now();
+        let generator = Generator::<u64>::new(|y| {
+            for n in 1..=3 {
+                sleep(secs(n));
+                y.yield_(n);
+            }
+        });
+        let items: Vec<_> = generator.collect();
+        say(&inner, format!("{items:?} at {:?}", now() - start));
+    });
+    assert_eq!(*log.borrow(), ["[1, 2, 3] at 6s"]);
+}
+
+#[test]
+fn a_generator_closed_by_the_unwinding_may_suspend_in_its_destructors() {
+    virtual_run(|| {
+        let log = Log::default();
+        let child = spawn({
+            let log = log.clone();
+            move || {
+                let _outer = OnDrop(|| say(&log, "coroutine"));
+                let inner = log.clone();
+                let mut generator = Generator::<u8>::new(move |y| {
+                    let _guard = OnDrop(|| {
+                        sleep(secs(1));
+                        say(&inner, "generator");
+                    });
+                    y.yield_(1);
+                });
+                generator.next();
+                park();
+            }
+        });
+        yield_now();
+        child.cancel();
+        assert_cancelled(child.join());
+        assert_eq!(*log.borrow(), ["generator", "coroutine"]);
+    });
+}

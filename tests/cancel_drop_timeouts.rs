@@ -1,0 +1,237 @@
+//! Nothing is raised across a destructor that runs while its coroutine unwinds.
+
+use corobin::{JoinError, Runtime, is_cancel, now, park, sleep, spawn, timeout, yield_now};
+use std::any::Any;
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::rc::Rc;
+use std::time::Duration;
+
+type Log = Rc<RefCell<Vec<String>>>;
+
+/// Runs its closure when dropped.
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+fn virtual_run<T>(f: impl FnOnce() -> T) -> T {
+    Runtime::builder()
+        .virtual_time(true)
+        .build()
+        .unwrap()
+        .run(f)
+}
+
+fn caught<T>(f: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
+    catch_unwind(AssertUnwindSafe(f))
+}
+
+#[track_caller]
+fn assert_cancelled<T: std::fmt::Debug>(result: Result<T, JoinError>) {
+    assert!(
+        matches!(result, Err(JoinError::Cancelled)),
+        "expected Cancelled, got {result:?}"
+    );
+}
+
+fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+fn say(log: &Log, what: impl Into<String>) {
+    log.borrow_mut().push(what.into());
+}
+
+/// Parks a coroutine under a destructor that runs `in_drop`, cancels it and joins it.
+fn cancel_with(in_drop: impl FnMut() + 'static) {
+    virtual_run(|| {
+        let child = spawn(|| {
+            let _guard = OnDrop(in_drop);
+            park();
+        });
+        yield_now();
+        child.cancel();
+        assert_cancelled(child.join());
+    });
+}
+
+#[test]
+fn smoke() {
+    let log = Log::default();
+    let inner = log.clone();
+    cancel_with(move || {
+        say(&inner, format!("{:?}", timeout(secs(1), park)));
+    });
+    assert_eq!(*log.borrow(), ["Err(Elapsed)"]);
+}
+
+#[test]
+fn a_second_cancel_does_not_cut_a_destructor_short() {
+    virtual_run(|| {
+        let log = Log::default();
+        let start = now();
+        let child = spawn({
+            let log = log.clone();
+            move || {
+                let _guard = OnDrop(|| {
+                    for _ in 0..3 {
+                        sleep(secs(2));
+                        say(&log, format!("{:?}", now() - start));
+                    }
+                });
+                park();
+            }
+        });
+        yield_now();
+        child.cancel();
+        for _ in 0..5 {
+            sleep(secs(1));
+            child.cancel();
+        }
+        assert_cancelled(child.join());
+        assert_eq!(*log.borrow(), ["2s", "4s", "6s"]);
+    });
+}
+
+#[test]
+fn a_cancel_during_the_unwinding_of_a_panic_waits_for_its_end() {
+    virtual_run(|| {
+        let log = Log::default();
+        let start = now();
+        let child = spawn({
+            let log = log.clone();
+            move || {
+                let payload = caught(|| {
+                    let _guard = OnDrop(|| {
+                        sleep(secs(4));
+                        say(&log, format!("destructor done at {:?}", now() - start));
+                    });
+                    resume_unwind(Box::new("a panic"));
+                })
+                .unwrap_err();
+                say(&log, *payload.downcast_ref::<&str>().unwrap());
+                let payload = caught(yield_now).unwrap_err();
+                say(&log, format!("cancel met: {}", is_cancel(&payload)));
+                resume_unwind(payload);
+            }
+        });
+        sleep(secs(1));
+        child.cancel();
+        assert_cancelled(child.join());
+        assert_eq!(
+            *log.borrow(),
+            ["destructor done at 4s", "a panic", "cancel met: true"]
+        );
+    });
+}
+
+#[test]
+fn an_expiry_does_not_cut_a_destructor_short() {
+    virtual_run(|| {
+        let log = Log::default();
+        let start = now();
+        let child = spawn({
+            let log = log.clone();
+            move || {
+                let outcome = timeout(secs(2), || {
+                    let payload = caught(|| {
+                        let _guard = OnDrop(|| {
+                            sleep(secs(4));
+                            say(&log, format!("destructor done at {:?}", now() - start));
+                        });
+                        resume_unwind(Box::new("a panic"));
+                    })
+                    .unwrap_err();
+                    say(&log, *payload.downcast_ref::<&str>().unwrap());
+                    sleep(secs(100));
+                });
+                say(&log, format!("{outcome:?} at {:?}", now() - start));
+            }
+        });
+        child.join().unwrap();
+        assert_eq!(
+            *log.borrow(),
+            ["destructor done at 4s", "a panic", "Err(Elapsed) at 4s"]
+        );
+    });
+}
+
+#[test]
+fn an_outer_expiry_waits_for_the_unwinding_of_an_inner_one() {
+    virtual_run(|| {
+        let log = Log::default();
+        let start = now();
+        let outer = timeout(secs(2), || {
+            let inner = timeout(secs(1), || {
+                let _guard = OnDrop(|| {
+                    sleep(secs(5));
+                    say(&log, format!("destructor done at {:?}", now() - start));
+                });
+                park();
+            });
+            say(&log, format!("inner {inner:?}"));
+            yield_now();
+            say(&log, "not reached");
+        });
+        say(&log, format!("outer {outer:?}"));
+        assert_eq!(
+            *log.borrow(),
+            [
+                "destructor done at 6s",
+                "inner Err(Elapsed)",
+                "outer Err(Elapsed)"
+            ]
+        );
+    });
+}
+
+#[test]
+fn a_timeout_opened_in_a_destructor_works() {
+    let log = Log::default();
+    let inner = log.clone();
+    cancel_with(move || {
+        let start = now();
+        let elapsed = timeout(secs(3), park);
+        say(&inner, format!("{elapsed:?} at {:?}", now() - start));
+        let nested = timeout(secs(2), || timeout(secs(1), || sleep(secs(9))));
+        say(&inner, format!("{nested:?} at {:?}", now() - start));
+        let outer_first = timeout(secs(1), || timeout(secs(2), || sleep(secs(9))));
+        say(&inner, format!("{outer_first:?} at {:?}", now() - start));
+        let value = timeout(secs(1), || {
+            yield_now();
+            5
+        });
+        say(&inner, format!("{value:?}"));
+    });
+    assert_eq!(
+        *log.borrow(),
+        [
+            "Err(Elapsed) at 3s",
+            "Ok(Err(Elapsed)) at 4s",
+            "Err(Elapsed) at 5s",
+            "Ok(5)"
+        ]
+    );
+}
+
+#[test]
+fn a_destructor_inside_of_a_timeout_inside_of_a_destructor() {
+    let log = Log::default();
+    let inner = log.clone();
+    cancel_with(move || {
+        let start = now();
+        let result = timeout(secs(1), || {
+            let _guard = OnDrop(|| {
+                let deepest = timeout(secs(2), park);
+                say(&inner, format!("{deepest:?} at {:?}", now() - start));
+            });
+            park();
+        });
+        say(&inner, format!("{result:?} at {:?}", now() - start));
+    });
+    assert_eq!(*log.borrow(), ["Err(Elapsed) at 3s", "Err(Elapsed) at 3s"]);
+}

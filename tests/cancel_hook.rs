@@ -1,0 +1,187 @@
+//! Cancels, expiries and the clean-up at the end of a run are silent: no panic hook sees them.
+
+use corobin::{
+    Generator, JoinError, RunError, Runtime, park, scope, sleep, spawn, timeout, yield_now,
+};
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
+use std::time::Duration;
+
+thread_local! {
+    static HOOK_CALLS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Runs `f` under virtual time and returns how often the hook was called on this thread.
+fn hook_calls_in(f: impl FnOnce()) -> u32 {
+    static INSTALL: Once = Once::new();
+    INSTALL.call_once(|| {
+        let previous = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            HOOK_CALLS.set(HOOK_CALLS.get() + 1);
+            if info.payload().downcast_ref::<&str>() != Some(&"expected") {
+                previous(info);
+            }
+        }));
+    });
+    HOOK_CALLS.set(0);
+    Runtime::builder()
+        .virtual_time(true)
+        .build()
+        .unwrap()
+        .run(f);
+    HOOK_CALLS.get()
+}
+
+fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+struct YieldsInDrop;
+
+impl Drop for YieldsInDrop {
+    fn drop(&mut self) {
+        yield_now();
+    }
+}
+
+#[test]
+fn smoke() {
+    let calls = hook_calls_in(|| {
+        let child = spawn(park);
+        yield_now();
+        child.cancel();
+        assert!(matches!(child.join(), Err(JoinError::Cancelled)));
+    });
+    assert_eq!(calls, 0);
+}
+
+#[test]
+fn a_real_panic_is_seen_so_the_count_means_something() {
+    let calls = hook_calls_in(|| {
+        let child = spawn(|| -> () { panic!("expected") });
+        assert!(matches!(child.join(), Err(JoinError::Panicked(_))));
+    });
+    assert_eq!(calls, 1);
+}
+
+#[test]
+fn a_cancel_before_the_start_is_silent() {
+    let calls = hook_calls_in(|| {
+        let child = spawn(|| ());
+        child.cancel();
+        assert!(child.join().is_err());
+    });
+    assert_eq!(calls, 0);
+}
+
+#[test]
+fn an_expiry_is_silent() {
+    let calls = hook_calls_in(|| {
+        assert!(timeout(secs(1), park).is_err());
+        assert!(timeout(secs(1), || timeout(secs(1), || sleep(secs(2)))).is_ok());
+    });
+    assert_eq!(calls, 0);
+}
+
+#[test]
+fn a_cancelled_scope_is_silent() {
+    let calls = hook_calls_in(|| {
+        scope(|s| {
+            s.spawn(park);
+            s.spawn(park);
+            yield_now();
+            s.cancel();
+        });
+    });
+    assert_eq!(calls, 0);
+}
+
+#[test]
+fn the_end_of_a_run_is_silent() {
+    let calls = hook_calls_in(|| {
+        spawn(park);
+        spawn(|| sleep(secs(1)));
+        yield_now();
+        spawn(|| ());
+    });
+    assert_eq!(calls, 0);
+}
+
+#[test]
+fn a_cancel_met_again_after_being_swallowed_is_silent() {
+    let calls = hook_calls_in(|| {
+        let child = spawn(|| {
+            for _ in 0..10 {
+                catch_unwind(AssertUnwindSafe(park)).unwrap_err();
+            }
+            park();
+        });
+        yield_now();
+        child.cancel();
+        assert!(child.join().is_err());
+    });
+    assert_eq!(calls, 0);
+}
+
+#[test]
+fn a_destructor_that_suspends_during_a_cancel_is_silent() {
+    let calls = hook_calls_in(|| {
+        let children = [0; 5].map(|_| {
+            spawn(|| {
+                let _guard = YieldsInDrop;
+                park();
+            })
+        });
+        yield_now();
+        for child in &children {
+            child.cancel();
+        }
+        for child in children {
+            assert!(child.join().is_err());
+        }
+    });
+    assert_eq!(calls, 0);
+}
+
+#[test]
+fn a_cancel_through_a_generator_is_silent() {
+    let calls = hook_calls_in(|| {
+        let child = spawn(|| {
+            let mut generator = Generator::<u8>::new(|_| park());
+            generator.next();
+        });
+        yield_now();
+        child.cancel();
+        assert!(child.join().is_err());
+    });
+    assert_eq!(calls, 0);
+}
+
+#[test]
+fn a_panic_reported_once_is_not_reported_again_by_its_scope() {
+    let calls = hook_calls_in(|| {
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            scope(|s| {
+                s.spawn(|| panic!("expected"));
+                s.spawn(park);
+            })
+        }));
+        let payload = result.unwrap_err();
+        assert_eq!(payload.downcast_ref::<&str>(), Some(&"expected"));
+    });
+    assert_eq!(calls, 1);
+}
+
+#[test]
+fn a_deadlock_reported_as_an_error_is_silent() {
+    let calls = hook_calls_in(|| ());
+    assert_eq!(calls, 0);
+    HOOK_CALLS.set(0);
+    let result = Runtime::new().unwrap().try_run(|| {
+        spawn(park);
+        park();
+    });
+    assert!(matches!(result, Err(RunError::Deadlock(_))));
+    assert_eq!(HOOK_CALLS.get(), 0);
+}

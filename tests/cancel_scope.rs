@@ -1,0 +1,183 @@
+//! Cancels that meet a `scope` or a `gather`, and what becomes of the children.
+
+use corobin::{JoinError, Runtime, gather, now, park, scope, sleep, spawn, yield_now};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+type Log = Rc<RefCell<Vec<&'static str>>>;
+
+struct Note(&'static str, Log);
+
+impl Drop for Note {
+    fn drop(&mut self) {
+        self.1.borrow_mut().push(self.0);
+    }
+}
+
+fn virtual_run<T>(f: impl FnOnce() -> T) -> T {
+    Runtime::builder()
+        .virtual_time(true)
+        .build()
+        .unwrap()
+        .run(f)
+}
+
+#[track_caller]
+fn assert_cancelled<T: std::fmt::Debug>(result: Result<T, JoinError>) {
+    assert!(
+        matches!(result, Err(JoinError::Cancelled)),
+        "expected Cancelled, got {result:?}"
+    );
+}
+
+fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+#[test]
+fn smoke() {
+    virtual_run(|| {
+        let owner = spawn(|| {
+            scope(|s| {
+                s.spawn(park);
+            })
+        });
+        yield_now();
+        owner.cancel();
+        assert_cancelled(owner.join());
+    });
+}
+
+#[test]
+fn a_cancelled_gatherer_cancels_what_it_gathers() {
+    virtual_run(|| {
+        let log = Log::default();
+        let children: Vec<_> = ["a", "b", "c"]
+            .into_iter()
+            .map(|name| {
+                let note = Note(name, log.clone());
+                spawn(move || {
+                    let _note = note;
+                    sleep(secs(1000));
+                })
+            })
+            .collect();
+        let start = now();
+        let gatherer = spawn(move || gather(children).unwrap());
+        yield_now();
+        assert!(log.borrow().is_empty());
+        gatherer.cancel();
+        assert_cancelled(gatherer.join());
+        for _ in 0..100 {
+            yield_now();
+        }
+        let mut ended = log.borrow().clone();
+        ended.sort();
+        assert_eq!(ended, ["a", "b", "c"]);
+        assert_eq!(now(), start);
+    });
+}
+
+#[test]
+fn a_cancelled_scope_cancels_its_children_and_waits_for_them() {
+    struct Slow(Log);
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            sleep(secs(3));
+            self.0.borrow_mut().push("child unwound");
+        }
+    }
+    virtual_run(|| {
+        let log = Log::default();
+        let start = now();
+        let owner = spawn({
+            let log = log.clone();
+            move || {
+                let local = Note("frame left", log.clone());
+                scope(|s| {
+                    s.spawn(|| {
+                        let _slow = Slow(local.1.clone());
+                        park();
+                    });
+                    park();
+                });
+            }
+        });
+        yield_now();
+        yield_now();
+        owner.cancel();
+        assert_cancelled(owner.join());
+        assert_eq!(*log.borrow(), ["child unwound", "frame left"]);
+        assert_eq!(now() - start, secs(3));
+    });
+}
+
+#[test]
+fn a_scope_whose_body_returned_unwinds_after_its_children_ended() {
+    virtual_run(|| {
+        let log = Log::default();
+        let owner = spawn({
+            let log = log.clone();
+            move || {
+                let inner = log.clone();
+                scope(|s| {
+                    s.spawn(move || {
+                        let _note = Note("child unwound", inner);
+                        sleep(secs(1000));
+                    });
+                });
+                log.borrow_mut().push("not reached");
+            }
+        });
+        yield_now();
+        yield_now();
+        owner.cancel();
+        assert_cancelled(owner.join());
+        assert_eq!(*log.borrow(), ["child unwound"]);
+    });
+}
+
+#[test]
+fn cancelling_one_scoped_child_leaves_its_siblings_and_the_body_alone() {
+    virtual_run(|| {
+        let value = scope(|s| {
+            let doomed = s.spawn(park);
+            let sibling = s.spawn(|| {
+                sleep(secs(2));
+                5
+            });
+            yield_now();
+            doomed.cancel();
+            assert_cancelled(doomed.join());
+            sibling.join().unwrap()
+        });
+        assert_eq!(value, 5);
+    });
+}
+
+#[test]
+fn scope_cancel_cancels_all_children_but_not_the_body() {
+    virtual_run(|| {
+        let log = Log::default();
+        scope(|s| {
+            let children: Vec<_> = ["a", "b"]
+                .map(|name| {
+                    let note = Note(name, log.clone());
+                    s.spawn(move || {
+                        let _note = note;
+                        park();
+                    })
+                })
+                .into();
+            yield_now();
+            s.cancel();
+            for child in children {
+                assert_cancelled(child.join());
+            }
+            log.borrow_mut().push("body went on");
+        });
+        assert_eq!(log.borrow().len(), 3);
+        assert_eq!(log.borrow()[2], "body went on");
+    });
+}

@@ -1,0 +1,349 @@
+//! `shield` defers what comes from outside of it, and only that.
+
+use corobin::{
+    Elapsed, JoinError, Runtime, gather, is_cancel, now, park, scope, shield, sleep, spawn,
+    timeout, to_thread, yield_now,
+};
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::rc::Rc;
+use std::time::Duration;
+
+type Log = Rc<RefCell<Vec<String>>>;
+
+/// Runs its closure when dropped.
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+fn virtual_run<T>(f: impl FnOnce() -> T) -> T {
+    Runtime::builder()
+        .virtual_time(true)
+        .build()
+        .unwrap()
+        .run(f)
+}
+
+#[track_caller]
+fn assert_cancelled<T: std::fmt::Debug>(result: Result<T, JoinError>) {
+    assert!(
+        matches!(result, Err(JoinError::Cancelled)),
+        "expected Cancelled, got {result:?}"
+    );
+}
+
+fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+fn say(log: &Log, what: impl Into<String>) {
+    log.borrow_mut().push(what.into());
+}
+
+/// Runs `body` in a coroutine that is cancelled after a second; it must end as cancelled.
+fn cancel_after_a_second(body: impl FnOnce(&Log) + 'static) -> Vec<String> {
+    virtual_run(|| {
+        let log = Log::default();
+        let child = spawn({
+            let log = log.clone();
+            move || body(&log)
+        });
+        sleep(secs(1));
+        child.cancel();
+        assert_cancelled(child.join());
+        log.take()
+    })
+}
+
+#[test]
+fn smoke() {
+    let log = cancel_after_a_second(|log| {
+        shield(|| {
+            sleep(secs(5));
+            say(log, "shielded sleep done");
+        });
+        yield_now();
+        say(log, "not reached");
+    });
+    assert_eq!(log, ["shielded sleep done"]);
+}
+
+#[test]
+fn the_value_of_a_shield_is_the_value_of_its_body_and_may_borrow() {
+    virtual_run(|| {
+        let mut number = 1;
+        let borrowed = shield(|| {
+            yield_now();
+            number += 1;
+            &mut number
+        });
+        *borrowed += 1;
+        assert_eq!(number, 3);
+    });
+}
+
+#[test]
+fn outside_of_cancels_a_shield_changes_nothing() {
+    virtual_run(|| {
+        let start = now();
+        shield(|| sleep(secs(2)));
+        assert_eq!(now() - start, secs(2));
+        let payload =
+            catch_unwind(|| shield(|| -> () { resume_unwind(Box::new(4_u8)) })).unwrap_err();
+        assert_eq!(payload.downcast_ref::<u8>(), Some(&4));
+        // The shield is gone with the panic.
+        assert_eq!(timeout(secs(1), park), Err(Elapsed));
+    });
+}
+
+#[test]
+fn many_waits_are_shielded_until_the_body_returns() {
+    let log = cancel_after_a_second(|log| {
+        let start = now();
+        shield(|| {
+            for _ in 0..3 {
+                sleep(secs(2));
+                yield_now();
+            }
+            say(log, format!("{:?}", now() - start));
+            say(log, format!("{}", spawn(|| 5).join().unwrap()));
+            say(log, format!("{:?}", gather([spawn(|| 6)]).unwrap()));
+            say(log, format!("{}", scope(|s| s.spawn(|| 7).join().unwrap())));
+            say(log, format!("{}", to_thread(|| 8)));
+        });
+        yield_now();
+        say(log, "not reached");
+    });
+    assert_eq!(log, ["6s", "5", "[6]", "7", "8"]);
+}
+
+#[test]
+fn a_cancel_pending_before_the_shield_waits_too() {
+    let log = cancel_after_a_second(|log| {
+        let payload = catch_unwind(AssertUnwindSafe(park)).unwrap_err();
+        assert!(is_cancel(&payload));
+        shield(|| {
+            sleep(secs(1));
+            say(log, "shielded");
+        });
+        yield_now();
+        say(log, "not reached");
+    });
+    assert_eq!(log, ["shielded"]);
+}
+
+#[test]
+fn an_expiry_from_outside_waits_too() {
+    virtual_run(|| {
+        let log = Log::default();
+        let start = now();
+        let result = timeout(secs(1), || {
+            shield(|| {
+                sleep(secs(3));
+                say(&log, "shielded");
+            });
+            yield_now();
+            say(&log, "not reached");
+        });
+        assert_eq!(result, Err(Elapsed));
+        assert_eq!(now() - start, secs(3));
+        assert_eq!(*log.borrow(), ["shielded"]);
+    });
+}
+
+#[test]
+fn a_timeout_opened_inside_works() {
+    let log = cancel_after_a_second(|log| {
+        let start = now();
+        shield(|| {
+            let inside = timeout(secs(4), park);
+            say(log, format!("{inside:?} at {:?}", now() - start));
+            let nested = timeout(secs(9), || timeout(secs(1), park));
+            say(log, format!("{nested:?} at {:?}", now() - start));
+            let value = timeout(secs(9), || {
+                sleep(secs(1));
+                5
+            });
+            say(log, format!("{value:?} at {:?}", now() - start));
+        });
+        yield_now();
+        say(log, "not reached");
+    });
+    assert_eq!(
+        log,
+        [
+            "Err(Elapsed) at 4s",
+            "Ok(Err(Elapsed)) at 5s",
+            "Ok(5) at 6s"
+        ]
+    );
+}
+
+#[test]
+fn a_timeout_inside_of_a_shield_does_not_let_the_outer_expiry_in() {
+    virtual_run(|| {
+        let log = Log::default();
+        let start = now();
+        let outer = timeout(secs(1), || {
+            shield(|| {
+                let inner = timeout(secs(5), || sleep(secs(3)));
+                say(&log, format!("inner {inner:?} at {:?}", now() - start));
+            });
+            yield_now();
+        });
+        say(&log, format!("outer {outer:?} at {:?}", now() - start));
+        assert_eq!(
+            *log.borrow(),
+            ["inner Ok(()) at 3s", "outer Err(Elapsed) at 3s"]
+        );
+    });
+}
+
+#[test]
+fn after_a_shield_the_innermost_of_the_expired_is_raised_first() {
+    virtual_run(|| {
+        let log = Log::default();
+        let start = now();
+        let outer = timeout(secs(1), || {
+            let inner = timeout(secs(2), || {
+                shield(|| sleep(secs(5)));
+                yield_now();
+                say(&log, "not reached");
+            });
+            say(&log, format!("inner {inner:?}"));
+            yield_now();
+            say(&log, "not reached");
+        });
+        say(&log, format!("outer {outer:?} at {:?}", now() - start));
+        assert_eq!(
+            *log.borrow(),
+            ["inner Err(Elapsed)", "outer Err(Elapsed) at 5s"]
+        );
+    });
+}
+
+#[test]
+fn a_nested_shield_ends_with_the_outermost() {
+    let log = cancel_after_a_second(|log| {
+        shield(|| {
+            shield(|| {
+                sleep(secs(2));
+                say(log, "inner");
+            });
+            sleep(secs(2));
+            yield_now();
+            say(log, "outer");
+        });
+        yield_now();
+        say(log, "not reached");
+    });
+    assert_eq!(log, ["inner", "outer"]);
+}
+
+#[test]
+fn a_shield_inside_of_a_timeout_inside_of_a_shield() {
+    virtual_run(|| {
+        let log = Log::default();
+        let start = now();
+        let child = spawn({
+            let log = log.clone();
+            move || {
+                shield(|| {
+                    let result = timeout(secs(2), || {
+                        shield(|| sleep(secs(4)));
+                        yield_now();
+                        say(&log, "not reached");
+                    });
+                    say(&log, format!("{result:?} at {:?}", now() - start));
+                    sleep(secs(1));
+                    say(&log, format!("still shielded at {:?}", now() - start));
+                });
+                yield_now();
+                say(&log, "not reached");
+            }
+        });
+        sleep(secs(1));
+        child.cancel();
+        assert_cancelled(child.join());
+        assert_eq!(
+            *log.borrow(),
+            ["Err(Elapsed) at 4s", "still shielded at 5s"]
+        );
+    });
+}
+
+#[test]
+fn a_shield_does_not_cover_the_coroutines_it_spawns() {
+    virtual_run(|| {
+        shield(|| {
+            let child = spawn(park);
+            yield_now();
+            child.cancel();
+            assert_cancelled(child.join());
+        });
+        let ended = shield(|| {
+            scope(|s| {
+                let child = s.spawn(park);
+                yield_now();
+                s.cancel();
+                child.join().is_err()
+            })
+        });
+        assert!(ended);
+    });
+}
+
+#[test]
+fn a_shielded_scope_is_not_interrupted_nor_are_its_children() {
+    let log = cancel_after_a_second(|log| {
+        shield(|| {
+            scope(|s| {
+                s.spawn(|| {
+                    sleep(secs(4));
+                    say(log, "child");
+                });
+            });
+        });
+        yield_now();
+        say(log, "not reached");
+    });
+    assert_eq!(log, ["child"]);
+}
+
+#[test]
+fn the_end_of_the_run_waits_for_a_shield() {
+    let log = Log::default();
+    let inner = log.clone();
+    virtual_run(move || {
+        spawn(move || {
+            shield(|| {
+                sleep(secs(5));
+                say(&inner, "shielded");
+            });
+            yield_now();
+            say(&inner, "not reached");
+        });
+        yield_now();
+    });
+    assert_eq!(*log.borrow(), ["shielded"]);
+}
+
+#[test]
+fn a_shield_in_a_destructor_during_unwinding() {
+    let log = cancel_after_a_second(|log| {
+        let _guard = OnDrop(|| {
+            shield(|| {
+                sleep(secs(2));
+                say(log, format!("{:?}", timeout(secs(1), park)));
+            });
+            sleep(secs(1));
+            say(log, "destructor done");
+        });
+        park();
+    });
+    assert_eq!(log, ["Err(Elapsed)", "destructor done"]);
+}
