@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use crate::scheduler;
 use crate::suspend;
-use crate::task::{Id, JoinError, Joiner, Origin, TaskRef, Typed, flag};
+use crate::task::{Coroutine, Id, JoinError, Joiner, Origin, TaskRef, Typed, flag};
 
 /// Starts a coroutine. It goes to the back of the ready queue and runs when its
 /// turn comes, not at once.
@@ -56,8 +56,7 @@ where
 {
     let inner = Typed::new(origin, scheduler::next_id(), f);
     let task = inner.task().clone();
-    let coroutine = Coroutine(task.clone());
-    (task, JoinHandle { inner, coroutine })
+    (task, JoinHandle { inner })
 }
 
 /// Names a coroutine or gives it a stack of another size.
@@ -139,7 +138,6 @@ impl Builder {
 /// Dropping it detaches the coroutine.
 pub struct JoinHandle<T> {
     inner: Typed<T>,
-    coroutine: Coroutine,
 }
 
 impl<T> JoinHandle<T> {
@@ -186,7 +184,7 @@ impl<T> JoinHandle<T> {
     /// The coroutine itself.
     #[must_use]
     pub fn coroutine(&self) -> &Coroutine {
-        &self.coroutine
+        self.inner.coroutine()
     }
 
     pub(crate) fn inner(&self) -> &Typed<T> {
@@ -262,15 +260,11 @@ impl<T> Drop for JoinHandle<T> {
 impl<T> fmt::Debug for JoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JoinHandle")
-            .field("coroutine", &self.coroutine)
+            .field("coroutine", self.coroutine())
             .field("finished", &self.is_finished())
             .finish()
     }
 }
-
-/// A coroutine, to name it or to wake it.
-#[derive(Clone)]
-pub struct Coroutine(TaskRef);
 
 impl Coroutine {
     /// Its id, unique in the process.

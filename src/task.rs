@@ -207,6 +207,16 @@ impl Task {
         self.children_of.map(|children| unsafe { children.as_ref() })
     }
 
+    /// Whether anything in the block, besides what is in the room, needs to be
+    /// dropped.
+    #[inline(always)]
+    fn has_more(&self) -> bool {
+        let joiner = self.joiner.replace(Joiner::None);
+        let more = self.name.is_some() || !matches!(joiner, Joiner::None);
+        self.joiner.set(joiner);
+        more
+    }
+
     /// Marks the coroutine as begun: its body is about to be run or dropped.
     pub(crate) fn begin(&self) {
         debug_assert_eq!(self.state.get(), State::New);
@@ -456,16 +466,22 @@ impl Drop for TaskRef {
             // body if its coroutine was leaked.
             // SAFETY: this was the last reference.
             unsafe {
-                self.0.drop_in_place();
+                if self.has_more() {
+                    self.0.drop_in_place();
+                }
                 blocks::put_back(self.0);
             }
         }
     }
 }
 
+/// A coroutine, to name it or to wake it.
+#[derive(Clone)]
+pub struct Coroutine(pub(crate) TaskRef);
+
 /// A task whose result is a `T`.
 pub(crate) struct Typed<T> {
-    task: TaskRef,
+    coroutine: Coroutine,
     _result: PhantomData<T>,
 }
 
@@ -490,26 +506,32 @@ impl<T> Typed<T> {
     pub(crate) unsafe fn borrowing<F: FnOnce() -> T>(origin: Origin, id: u64, body: F) -> Typed<T> {
         Typed {
             // SAFETY: as the caller says.
-            task: unsafe { TaskRef::new(origin, id, body) },
+            coroutine: Coroutine(unsafe { TaskRef::new(origin, id, body) }),
             _result: PhantomData,
         }
     }
 
+    #[inline(always)]
     pub(crate) fn task(&self) -> &TaskRef {
-        &self.task
+        &self.coroutine.0
+    }
+
+    pub(crate) fn coroutine(&self) -> &Coroutine {
+        &self.coroutine
     }
 
     /// The result, if the task has ended; `Cancelled` if it was taken before.
     #[inline]
     pub(crate) fn claim(&self) -> Option<Result<T, JoinError>> {
-        if !self.task.has_ended() {
+        let task = self.task();
+        if !task.has_ended() {
             return None;
         }
-        Some(match self.task.content.get() {
+        Some(match task.content.get() {
             // SAFETY: the room holds the result, and a `Typed<T>` is made with a
             // body that returns a `T`.
-            Content::Result => Ok(unsafe { self.task.take() }),
-            Content::Payload => Err(JoinError::Panicked(self.task.take_payload())),
+            Content::Result => Ok(unsafe { task.take() }),
+            Content::Payload => Err(JoinError::Panicked(task.take_payload())),
             Content::Nothing | Content::Body => Err(JoinError::Cancelled),
         })
     }
