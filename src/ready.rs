@@ -70,7 +70,7 @@ impl<T> ReadyQueue<T> {
             return None;
         }
         if let Some(pick) = &self.pick {
-            self.swap_to_head(pick.borrow_mut().usize(..self.len()));
+            self.pick_head(pick);
         }
         let head = self.head.get();
         self.head.set(head.wrapping_add(1));
@@ -80,8 +80,10 @@ impl<T> ReadyQueue<T> {
     }
 
     #[cold]
-    fn swap_to_head(&self, place: usize) {
+    #[inline(never)]
+    fn pick_head(&self, pick: &RefCell<fastrand::Rng>) {
         let head = self.head.get();
+        let place = pick.borrow_mut().usize(..self.len());
         // SAFETY: two valid slots, or the same one.
         unsafe { self.slot(head).swap(self.slot(head.wrapping_add(place))) };
     }

@@ -39,7 +39,10 @@ pub(crate) use outside::{Message, Timer};
 
 /// The loop looks outside at least every so many steps.
 const STEPS: u32 = 64;
-/// How far ahead of a step the cache is asked for its lines.
+/// So many coroutines have their lines in the nearest caches; for more the cache
+/// is asked in advance.
+const CROWD: usize = 16;
+/// How far ahead of a step it is asked.
 const AHEAD: usize = 12;
 
 /// What a runtime keeps from one run to the next.
