@@ -21,7 +21,9 @@ use std::ptr::NonNull;
 use std::thread::panicking;
 
 use crate::frames::{self, Top};
-use crate::generator::raw::{DONE, Raw, prefetch, stack_pointer};
+use crate::cpu::{prefetch, stack_pointer};
+use crate::generator::raw::{DONE, Raw};
+use crate::stack::LINE;
 use crate::panic_count;
 use crate::task::{Task, TaskRef};
 use crate::unwind::Silent;
@@ -206,6 +208,21 @@ impl Raw {
         }
         self.remove(STATE);
         Some(Ready::suspended(*self, self.co().frame.get()))
+    }
+
+    /// Asks the cache for what [`Raw::wake`] will touch.
+    pub(crate) fn prefetch_wake(&self) {
+        prefetch(self.base());
+        prefetch(self.base() + LINE);
+    }
+
+    /// Asks the cache for what the start of a coroutine on this idle stack will
+    /// touch: the head and the first frames.
+    #[inline(always)]
+    pub(crate) fn prefetch_start(&self) {
+        for line in 0..4 {
+            prefetch(self.base() - line * LINE);
+        }
     }
 
     /// Ends a wait because something is due that may be raised there.

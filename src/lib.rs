@@ -11,6 +11,7 @@ mod block_on;
 mod children;
 mod clock;
 mod coroutine;
+mod cpu;
 mod frames;
 mod gather;
 mod generator;

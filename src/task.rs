@@ -545,7 +545,7 @@ mod blocks {
     use std::ptr::NonNull;
 
     /// More are given back to the allocator.
-    const KEPT: usize = 4096;
+    const KEPT: usize = 16 << 10;
 
     struct Free(RefCell<Vec<NonNull<Task>>>);
 

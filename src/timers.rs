@@ -10,6 +10,8 @@
 
 use std::time::Duration;
 
+use crate::cpu::prefetch;
+
 /// Names a timer until it has fired or was cancelled; never again after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
@@ -56,6 +58,10 @@ impl<T> Timers<T> {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.heap.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.heap.len()
     }
 
     /// The earliest deadline.
@@ -114,7 +120,12 @@ impl<T> Timers<T> {
         if self.next()? > now {
             return None;
         }
-        Some(self.remove(0))
+        let value = self.remove(0);
+        // The next one to fire, most likely; its slot can be anywhere.
+        if let Some(next) = self.heap.first() {
+            prefetch(std::ptr::from_ref(&self.slots[next.slot as usize]).addr());
+        }
+        Some(value)
     }
 
     fn remove(&mut self, at: usize) -> T {

@@ -24,7 +24,7 @@ use std::thread::panicking;
 use raw::{DONE, Raw, RawPool};
 
 use crate::unwind::{Payload, Silent, raise, silent};
-use crate::{frames, panic_count, stack};
+use crate::{cpu, frames, panic_count, stack};
 
 /// The words that a generator leaves with.
 const YIELDED: usize = 1;
@@ -518,7 +518,7 @@ impl<Y: 'static, R: 'static> Yielder<Y, R> {
 
     #[inline(always)]
     fn check_place(&self) {
-        if !self.raw.contains(raw::stack_pointer()) {
+        if !self.raw.contains(cpu::stack_pointer()) {
             foreign_stack();
         }
         if frames::top_is_in(|address| self.raw.contains(address)) {

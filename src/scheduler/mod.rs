@@ -39,11 +39,8 @@ pub(crate) use outside::{Message, Timer};
 
 /// The loop looks outside at least every so many steps.
 const STEPS: u32 = 64;
-/// So many coroutines have their lines in the nearest caches; for more the cache
-/// is asked in advance.
-const CROWD: usize = 16;
-/// How far ahead of a step it is asked.
-const AHEAD: usize = 12;
+/// How far ahead of a step the cache is asked for its lines.
+const AHEAD: usize = 16;
 
 /// What a runtime keeps from one run to the next.
 pub(crate) struct Config {

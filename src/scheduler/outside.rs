@@ -28,6 +28,13 @@ pub(crate) struct Timer {
     frame: Option<NonNull<Frame>>,
 }
 
+/// Timers that are fired together.
+const BATCH: usize = 16;
+/// With so many timers, those that are due within one `GRAIN` share a wake-up of
+/// the thread, which costs more than all that it does for one of them.
+const CROWD: usize = 256;
+const GRAIN: Duration = Duration::from_millis(1);
+
 impl Scheduler {
     /// Wakes `raw` at `deadline`.
     pub(crate) fn arm(&self, deadline: Duration, raw: Raw) -> Key {
@@ -59,14 +66,29 @@ impl Scheduler {
 
     fn fire_due(&self, now: Duration) {
         loop {
-            let due = self.timers.borrow_mut().pop_due(now);
-            let Some(Timer { raw, frame }) = due else {
+            // Some at a time, so that the cache can fetch one coroutine while
+            // another is woken.
+            let mut due = [None; BATCH];
+            let mut timers = self.timers.borrow_mut();
+            for place in &mut due {
+                *place = timers.pop_due(now);
+                match place {
+                    Some(Timer { raw, .. }) => raw.prefetch_wake(),
+                    None => break,
+                }
+            }
+            drop(timers);
+            let last = due[BATCH - 1].is_none();
+            for Timer { raw, frame } in due.into_iter().flatten() {
+                match frame {
+                    None => self.wake(raw),
+                    // SAFETY: an open frame; closing it disarms its timer, and
+                    // nothing runs in between.
+                    Some(frame) => self.make_due(raw, unsafe { frame.as_ref() }),
+                }
+            }
+            if last {
                 break;
-            };
-            match frame {
-                None => self.wake(raw),
-                // SAFETY: an open frame; closing it disarms its timer.
-                Some(frame) => self.make_due(raw, unsafe { frame.as_ref() }),
             }
         }
     }
@@ -107,7 +129,9 @@ impl Scheduler {
                 return false;
             }
             let until = next.map(|deadline| {
-                deadline.saturating_sub(self.clock.now())
+                let until = deadline.saturating_sub(self.clock.now());
+                let crowd = self.timers.borrow().len() >= CROWD;
+                if crowd { until.max(GRAIN) } else { until }
             });
             let trim = self.trim();
             let timeout = [until, trim].into_iter().flatten().min();

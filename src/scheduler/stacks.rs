@@ -17,6 +17,9 @@ const TRIM_AT_ONCE: usize = 1024;
 /// How many are always kept.
 const TRIM_KEEPS: usize = 64;
 
+/// How many starts ahead the cache is asked for a stack's lines.
+const AHEAD: usize = 4;
+
 pub(super) struct Stacks {
     pool: Rc<RawPool>,
     /// All of them. Each knows its place.
@@ -63,6 +66,9 @@ impl Stacks {
         };
         if idle.len() < self.fewest_idle.get() {
             self.fewest_idle.set(idle.len());
+        }
+        if let Some(later) = idle.len().checked_sub(AHEAD).and_then(|place| idle.get(place)) {
+            later.prefetch_start();
         }
         Ok(raw)
     }

@@ -33,7 +33,8 @@ use region::{Guards, Region, Shape, too_big};
 
 /// Bytes above a stack's base that belong to whoever runs on it.
 pub(crate) const HEAD: usize = 112;
-const LINE: usize = 64;
+/// A cache line.
+pub(crate) const LINE: usize = 64;
 const COLOURS: usize = 32;
 
 /// The default of `stack_size`: 256 KiB of address space.
