@@ -37,7 +37,8 @@ impl Children {
 
     pub(crate) fn add(&self, task: TaskRef) {
         let mut alive = self.alive.borrow_mut();
-        task.sibling.set(u32::try_from(alive.len()).expect("fewer than 2^32 children"));
+        task.sibling
+            .set(u32::try_from(alive.len()).expect("fewer than 2^32 children"));
         alive.push(task);
     }
 
@@ -71,7 +72,10 @@ impl Children {
             return;
         }
         drop(panic);
-        log::error!("one more panic in a scope that has one: {}", message(&*payload));
+        log::error!(
+            "one more panic in a scope that has one: {}",
+            message(&*payload)
+        );
         drop_quietly(payload);
     }
 

@@ -20,11 +20,11 @@ use std::panic::Location;
 use std::ptr::NonNull;
 use std::thread::panicking;
 
-use crate::frames::{self, Top};
 use crate::cpu::{prefetch, stack_pointer};
+use crate::frames::{self, Top};
 use crate::generator::raw::{DONE, Raw};
-use crate::stack::LINE;
 use crate::panic_count;
+use crate::stack::LINE;
 use crate::task::{Task, TaskRef};
 use crate::unwind::Silent;
 
@@ -197,7 +197,12 @@ impl Raw {
     /// What may be raised in the running coroutine.
     pub(crate) fn due_here(&self, ignore_shields: bool) -> Option<Silent> {
         let cancelled = self.has(CANCELLED);
-        frames::due(frames::top(), panic_count::depth(), cancelled, ignore_shields)
+        frames::due(
+            frames::top(),
+            panic_count::depth(),
+            cancelled,
+            ignore_shields,
+        )
     }
 
     /// Ends a wait for what it waits for. False if it is not parked.
@@ -335,7 +340,8 @@ impl Ready {
     #[inline(always)]
     pub(crate) fn into_new_task(self) -> Option<TaskRef> {
         // SAFETY: a new place owns the reference, and ends here.
-        self.is_new().then(|| unsafe { TaskRef::from_address(self.who) })
+        self.is_new()
+            .then(|| unsafe { TaskRef::from_address(self.who) })
     }
 
     /// The stack of one that has started.
@@ -381,7 +387,9 @@ pub(crate) fn start<L: Life>(raw: Raw, task: TaskRef) -> Stop {
     assert!(raw.is_idle(), "a coroutine starts on an idle stack");
     let data = (raw, task.into_address());
     // SAFETY: an idle stack has no job. The job copies `data` before it leaves.
-    stop(raw, unsafe { raw.start(job::<L>, (&raw const data).cast_mut().cast()) })
+    stop(raw, unsafe {
+        raw.start(job::<L>, (&raw const data).cast_mut().cast())
+    })
 }
 
 /// # Safety

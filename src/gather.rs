@@ -186,7 +186,11 @@ impl<T> Drop for Unwound<'_, T> {
     fn drop(&mut self) {
         self.gathered.group.waiting.set(None);
         if self.cancels {
-            self.gathered.handles.iter().flatten().for_each(JoinHandle::cancel);
+            self.gathered
+                .handles
+                .iter()
+                .flatten()
+                .for_each(JoinHandle::cancel);
         }
     }
 }
@@ -207,6 +211,8 @@ impl<T> fmt::Display for Gathered<T> {
 
 impl<T> fmt::Debug for Gathered<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gathered").field("left", &self.left).finish_non_exhaustive()
+        f.debug_struct("Gathered")
+            .field("left", &self.left)
+            .finish_non_exhaustive()
     }
 }

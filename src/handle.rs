@@ -70,7 +70,9 @@ impl Handle {
                 flags: flag::DETACHED,
                 children_of: None,
             };
-            let task = Typed::new(origin, number, move || ending.run(f)).task().clone();
+            let task = Typed::new(origin, number, move || ending.run(f))
+                .task()
+                .clone();
             scheduler.remote.borrow_mut().insert(number, task.clone());
             scheduler.spawn(task);
         };

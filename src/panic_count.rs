@@ -164,7 +164,10 @@ fn helper() -> mpsc::Sender<Request> {
             }
         }
     };
-    if let Err(error) = thread::Builder::new().name("corobin-unwind".into()).spawn(serve) {
+    if let Err(error) = thread::Builder::new()
+        .name("corobin-unwind".into())
+        .spawn(serve)
+    {
         give_up(&format!("cannot start a thread: {error}"));
     }
     *running = Some(sender.clone());

@@ -100,13 +100,17 @@ pub type Arm<'env, T> = Box<dyn FnOnce() -> T + 'env>;
 
 impl<'env, T, F: FnOnce() -> T + 'env> Arms<'env, T> for Vec<F> {
     fn into_arms(self) -> Vec<Arm<'env, T>> {
-        self.into_iter().map(|arm| Box::new(arm) as Arm<'env, T>).collect()
+        self.into_iter()
+            .map(|arm| Box::new(arm) as Arm<'env, T>)
+            .collect()
     }
 }
 
 impl<'env, T, F: FnOnce() -> T + 'env, const N: usize> Arms<'env, T> for [F; N] {
     fn into_arms(self) -> Vec<Arm<'env, T>> {
-        self.into_iter().map(|arm| Box::new(arm) as Arm<'env, T>).collect()
+        self.into_iter()
+            .map(|arm| Box::new(arm) as Arm<'env, T>)
+            .collect()
     }
 }
 

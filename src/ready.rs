@@ -106,7 +106,9 @@ impl<T> ReadyQueue<T> {
         }
         // SAFETY: the slots from head to tail are written. They are written to
         // again only after a `pop`; `look` calls none.
-        Some(look(unsafe { (*self.slot(self.head.get().wrapping_add(ahead))).assume_init_ref() }))
+        Some(look(unsafe {
+            (*self.slot(self.head.get().wrapping_add(ahead))).assume_init_ref()
+        }))
     }
 
     /// Shows all of them, from the head on, to `look`, which must leave the queue
@@ -125,7 +127,10 @@ impl<T> ReadyQueue<T> {
         for place in 0..len {
             // SAFETY: moves an item to the new slots, which are twice as many;
             // the old ones are not read again.
-            unsafe { *new.add(place).as_ref().get() = self.slot(self.head.get().wrapping_add(place)).read() };
+            unsafe {
+                *new.add(place).as_ref().get() =
+                    self.slot(self.head.get().wrapping_add(place)).read()
+            };
         }
         // SAFETY: allocated with this number, and not used after.
         unsafe { free(self.slots.get(), slots / 2) };
@@ -145,7 +150,9 @@ impl<T> Drop for ReadyQueue<T> {
 }
 
 fn allocate<T>(slots: usize) -> NonNull<Slot<T>> {
-    let slots: Box<[Slot<T>]> = (0..slots).map(|_| UnsafeCell::new(MaybeUninit::uninit())).collect();
+    let slots: Box<[Slot<T>]> = (0..slots)
+        .map(|_| UnsafeCell::new(MaybeUninit::uninit()))
+        .collect();
     NonNull::from(Box::leak(slots)).cast()
 }
 

@@ -54,7 +54,9 @@ where
         _scope: PhantomData,
         _env: PhantomData,
     };
-    let body = catch_unwind(AssertUnwindSafe(|| scope.children.frame.enter(|| f(&scope))));
+    let body = catch_unwind(AssertUnwindSafe(|| {
+        scope.children.frame.enter(|| f(&scope))
+    }));
     scope.children.body_runs.set(false);
     match scheduler::current() {
         Some(scheduler) => scope.finish(scheduler, body, at),
@@ -147,7 +149,10 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     /// There is no runtime here; if there was one in the body, it has ended, and
     /// all coroutines with it.
     fn finish_outside<T>(&self, body: Result<T, Payload>) -> T {
-        assert!(self.children.is_empty(), "the end of a run ends all coroutines");
+        assert!(
+            self.children.is_empty(),
+            "the end of a run ends all coroutines"
+        );
         let body = self.settle(body);
         if let Some(panic) = self.children.take_panic() {
             resume_unwind(panic);
@@ -186,7 +191,11 @@ impl<'scope, 'env> Scope<'scope, 'env> {
 
 impl fmt::Display for Scope<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the end of {} children of its scope", self.children.len())
+        write!(
+            f,
+            "the end of {} children of its scope",
+            self.children.len()
+        )
     }
 }
 
@@ -267,4 +276,3 @@ impl<T> fmt::Debug for ScopedJoinHandle<'_, T> {
             .finish_non_exhaustive()
     }
 }
-

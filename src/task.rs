@@ -204,7 +204,8 @@ impl Task {
     pub(crate) fn siblings(&self) -> Option<&Children> {
         // SAFETY: who makes a child promises that the scope stays until the
         // child has ended and was removed from it.
-        self.children_of.map(|children| unsafe { children.as_ref() })
+        self.children_of
+            .map(|children| unsafe { children.as_ref() })
     }
 
     /// Whether anything in the block, besides what is in the room, needs to be
@@ -268,7 +269,10 @@ impl Task {
 
     #[inline(always)]
     fn expect(&self, content: Content) {
-        assert!(self.content.get() == content, "a coroutine lost its body or its result");
+        assert!(
+            self.content.get() == content,
+            "a coroutine lost its body or its result"
+        );
     }
 
     /// # Safety

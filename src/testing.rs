@@ -74,7 +74,10 @@ pub fn explore(iterations: u64, f: impl Fn()) {
             runtime.run(&f);
         };
         if let Err(payload) = catch_unwind(AssertUnwindSafe(run)) {
-            panic!("explore: seed {seed} fails ({SEED}={seed} replays it): {}", message(&*payload));
+            panic!(
+                "explore: seed {seed} fails ({SEED}={seed} replays it): {}",
+                message(&*payload)
+            );
         }
     }
 }

@@ -140,7 +140,8 @@ mod tests {
         (0..2).for_each(|_| all_done.recv().unwrap());
         for _ in 0..100 {
             let done = done.clone();
-            pool.submit(Box::new(move || done.send(()).unwrap())).unwrap();
+            pool.submit(Box::new(move || done.send(()).unwrap()))
+                .unwrap();
         }
         (0..100).for_each(|_| all_done.recv().unwrap());
         assert!((2..=3).contains(&threads(&pool)));
@@ -150,7 +151,8 @@ mod tests {
     fn idle_threads_end() {
         let pool = ThreadPool::new(3, Duration::from_millis(1));
         let (done, all_done) = mpsc::channel();
-        pool.submit(Box::new(move || done.send(()).unwrap())).unwrap();
+        pool.submit(Box::new(move || done.send(()).unwrap()))
+            .unwrap();
         all_done.recv().unwrap();
         while threads(&pool) > 0 {
             thread::yield_now();

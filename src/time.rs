@@ -47,7 +47,11 @@ pub fn sleep(duration: Duration) {
         }
         Some(scheduler) => {
             suspend::checkpoint(scheduler);
-            sleep_to(scheduler, scheduler.clock.after(duration), Location::caller());
+            sleep_to(
+                scheduler,
+                scheduler.clock.after(duration),
+                Location::caller(),
+            );
         }
         None => thread::sleep(duration),
     }
@@ -119,7 +123,10 @@ impl Drop for Armed<'_> {
 #[must_use]
 #[track_caller]
 pub fn interval(period: Duration) -> Interval {
-    assert!(!period.is_zero(), "an interval needs a period longer than zero");
+    assert!(
+        !period.is_zero(),
+        "an interval needs a period longer than zero"
+    );
     Interval {
         next: now().checked_add(period),
         period,
@@ -163,6 +170,8 @@ impl Interval {
 
 impl fmt::Debug for Interval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Interval").field("period", &self.period).finish_non_exhaustive()
+        f.debug_struct("Interval")
+            .field("period", &self.period)
+            .finish_non_exhaustive()
     }
 }

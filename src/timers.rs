@@ -158,27 +158,29 @@ impl<T> Timers<T> {
         self.put(at, node);
     }
 
-    /// Moves the hole at `at` down until `node` fits in.
+    /// Moves the hole at `at` down to the leaves, and up again until `node` fits
+    /// in: `node` comes from the end of the heap, so it seldom goes up far, and
+    /// need not be compared on the way down.
     fn sift_down(&mut self, mut at: usize, node: Node) {
         loop {
             let first = at * CHILDREN + 1;
             let last = (first + CHILDREN).min(self.heap.len());
-            let Some(least) = (first..last).reduce(|a, b| {
+            let earlier = |a: usize, b: usize| {
                 if self.heap[b].is_before(&self.heap[a]) {
                     b
                 } else {
                     a
                 }
-            }) else {
-                break;
             };
-            if !self.heap[least].is_before(&node) {
-                break;
+            match (first..last).reduce(earlier) {
+                Some(least) => {
+                    self.put(at, self.heap[least]);
+                    at = least;
+                }
+                None => break,
             }
-            self.put(at, self.heap[least]);
-            at = least;
         }
-        self.put(at, node);
+        self.sift_up(at, node);
     }
 
     fn put(&mut self, at: usize, node: Node) {
@@ -247,8 +249,7 @@ mod tests {
                         model.insert((deadline, n), ());
                     }
                     5..=7 if !keys.is_empty() => {
-                        let (key, deadline, value) =
-                            keys.swap_remove(random.usize(..keys.len()));
+                        let (key, deadline, value) = keys.swap_remove(random.usize(..keys.len()));
                         let armed = model.remove(&(deadline, value)).is_some();
                         assert_eq!(timers.is_armed(key), armed);
                         assert_eq!(timers.cancel(key), armed.then_some(value));
@@ -262,7 +263,9 @@ mod tests {
                         }
                     }
                 }
-                let next = model.first_key_value().map(|((deadline, _), ())| at(*deadline));
+                let next = model
+                    .first_key_value()
+                    .map(|((deadline, _), ())| at(*deadline));
                 assert_eq!(timers.next(), next);
                 assert_eq!(timers.is_empty(), model.is_empty());
             }

@@ -99,7 +99,10 @@ pub(crate) struct Blocked<'a> {
 impl<'a> Blocked<'a> {
     pub(crate) fn new(scheduler: &'a Scheduler) -> Blocked<'a> {
         let number = scheduler::next_id();
-        scheduler.blocked.borrow_mut().insert(number, scheduler.running());
+        scheduler
+            .blocked
+            .borrow_mut()
+            .insert(number, scheduler.running());
         Blocked { scheduler, number }
     }
 }

@@ -83,7 +83,10 @@ pub(crate) fn drop_quietly(value: impl Sized) {
     let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(value)));
     if let Err(payload) = dropped {
         if !is_cancel(&*payload) {
-            log::error!("a panic payload panicked while dropped: {}", message(&*payload));
+            log::error!(
+                "a panic payload panicked while dropped: {}",
+                message(&*payload)
+            );
         }
         std::mem::forget(payload);
     }

@@ -348,7 +348,8 @@ impl<Y: 'static, R: 'static, T: 'static> Generator<Y, R, T> {
 
     #[inline]
     fn resume_with(&mut self, command: Option<Command<R>>) -> GeneratorState<Y, T> {
-        self.switch(command).unwrap_or_else(|payload| resume_unwind(payload))
+        self.switch(command)
+            .unwrap_or_else(|payload| resume_unwind(payload))
     }
 
     #[inline]
@@ -371,7 +372,9 @@ impl<Y: 'static, R: 'static, T: 'static> Generator<Y, R, T> {
         }
         self.state = State::Suspended;
         let yielded = context.yielder.yielded.take();
-        Ok(GeneratorState::Yielded(yielded.expect("a yield leaves a value")))
+        Ok(GeneratorState::Yielded(
+            yielded.expect("a yield leaves a value"),
+        ))
     }
 }
 

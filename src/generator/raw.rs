@@ -179,7 +179,11 @@ impl Raw {
     pub(crate) unsafe fn start(self, job: Job, data: *mut ()) -> usize {
         // SAFETY: no job means that nobody uses the seat.
         unsafe {
-            self.head().seat.get().cast::<(Job, *mut ())>().write((job, data));
+            self.head()
+                .seat
+                .get()
+                .cast::<(Job, *mut ())>()
+                .write((job, data));
             self.switch()
         }
     }
@@ -334,7 +338,10 @@ impl RawPool {
         // Tells valgrind that a jump here is a switch; no more than a few
         // instructions elsewhere. The memory stays a stack for good.
         let length = stack.base() - stack.low();
-        std::mem::forget(ValgrindStackRegistration::new(stack.low() as *mut u8, length));
+        std::mem::forget(ValgrindStackRegistration::new(
+            stack.low() as *mut u8,
+            length,
+        ));
         // SAFETY: the HEAD bytes above the base belong to us; all fields are
         // written before anything reads them.
         unsafe {
@@ -344,11 +351,11 @@ impl RawPool {
             ptr::addr_of_mut!((*this).pool).write(Rc::into_raw(Rc::clone(self)));
             ptr::addr_of_mut!((*this).low).write(stack.low());
             ptr::addr_of_mut!((*this).place).write(Cell::new(0));
-            let coroutine =
-                Coroutine::with_stack(base, move |yielder: &Yielder<(), usize>, ()| {
-                    wait_for_jobs(head, yielder)
-                });
-            ptr::addr_of_mut!((*this).coroutine).write(UnsafeCell::new(ManuallyDrop::new(coroutine)));
+            let coroutine = Coroutine::with_stack(base, move |yielder: &Yielder<(), usize>, ()| {
+                wait_for_jobs(head, yielder)
+            });
+            ptr::addr_of_mut!((*this).coroutine)
+                .write(UnsafeCell::new(ManuallyDrop::new(coroutine)));
         }
         Ok(Raw(head))
     }

@@ -8,8 +8,8 @@ use std::io;
 use std::panic::Location;
 
 use crate::frames;
-use crate::snapshot::Snapshot;
 use crate::generator::raw::Raw;
+use crate::snapshot::Snapshot;
 use crate::task::{Origin, Task, TaskRef, Typed, flag};
 
 use super::{Config, Message, Phase, Scheduler, current, next_id};
@@ -111,7 +111,10 @@ impl Scheduler {
     /// What is left are coroutines whose destructors wait for ever.
     fn abort_or_leak(&self) {
         let busy = self.stacks.busy();
-        if busy.iter().any(|raw| raw.task().has(flag::MAIN | flag::SCOPED)) {
+        if busy
+            .iter()
+            .any(|raw| raw.task().has(flag::MAIN | flag::SCOPED))
+        {
             eprintln!(
                 "corobin: these coroutines cannot be unwound, since their destructors wait for \
                  ever; some of them borrow, so the process aborts\n{}",

@@ -92,7 +92,9 @@ impl Scheduler {
             return None;
         }
         let place = self.ready.pop_if(|place| {
-            place.new_task().is_some_and(|task| task.raw.get().is_none())
+            place
+                .new_task()
+                .is_some_and(|task| task.raw.get().is_none())
         })?;
         self.steps_left.set(self.steps_left.get() - 1);
         place.into_new_task()
@@ -156,7 +158,10 @@ impl Scheduler {
         let text = message(&*payload);
         let nobody = task.has(flag::DETACHED) && task.siblings().is_none();
         if nobody {
-            log::error!("coroutine {} panicked and nobody joins it: {text}", title(task));
+            log::error!(
+                "coroutine {} panicked and nobody joins it: {text}",
+                title(task)
+            );
             drop_quietly(payload);
             return;
         }

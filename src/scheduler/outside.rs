@@ -29,7 +29,7 @@ pub(crate) struct Timer {
 }
 
 /// Timers that are fired together.
-const BATCH: usize = 16;
+const BATCH: usize = 32;
 /// With so many timers, those that are due within one `GRAIN` share a wake-up of
 /// the thread, which costs more than all that it does for one of them.
 const CROWD: usize = 256;

@@ -67,7 +67,11 @@ impl Stacks {
         if idle.len() < self.fewest_idle.get() {
             self.fewest_idle.set(idle.len());
         }
-        if let Some(later) = idle.len().checked_sub(AHEAD).and_then(|place| idle.get(place)) {
+        if let Some(later) = idle
+            .len()
+            .checked_sub(AHEAD)
+            .and_then(|place| idle.get(place))
+        {
             later.prefetch_start();
         }
         Ok(raw)
