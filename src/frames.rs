@@ -101,14 +101,27 @@ impl Frame {
         f()
     }
 
-    /// Asks for the unwinding of what runs inside.
-    pub(crate) fn set_due(&self) {
-        self.due.set(true);
-    }
-
     /// Whether `silent` is for this frame to catch.
     pub(crate) fn catches(&self, silent: Option<Silent>) -> bool {
         silent == Some(Silent::Due(self.id))
+    }
+}
+
+/// An open frame, for those who may make it due; they let go of it before it is
+/// closed.
+#[derive(Clone, Copy)]
+pub(crate) struct FrameRef(NonNull<Frame>);
+
+impl FrameRef {
+    pub(crate) fn new(frame: &Frame) -> FrameRef {
+        FrameRef(NonNull::from(frame))
+    }
+
+    /// Asks for the unwinding of what runs inside.
+    pub(crate) fn set_due(self) {
+        // SAFETY: a timer is disarmed, and the last child has ended, before the
+        // call that opened the frame returns.
+        unsafe { self.0.as_ref() }.due.set(true);
     }
 }
 
@@ -185,14 +198,14 @@ mod tests {
 
     #[test]
     fn the_innermost_due_frame_comes_first() {
-        let (outer, inner) = (Frame::new(Kind::Timeout), Frame::new(Kind::Timeout));
+        let (outer, inner) = (&Frame::new(Kind::Timeout), &Frame::new(Kind::Timeout));
         outer.enter(|| {
             inner.enter(|| {
                 assert_eq!(due_here(false), None);
                 assert_eq!(due_here(true), Some(Silent::Cancel));
-                outer.set_due();
+                FrameRef::new(outer).set_due();
                 assert!(outer.catches(due_here(true)));
-                inner.set_due();
+                FrameRef::new(inner).set_due();
                 assert!(inner.catches(due_here(true)));
             });
             assert!(outer.catches(due_here(false)));
@@ -206,11 +219,11 @@ mod tests {
         let [outer, shield, inner] = &frames;
         outer.enter(|| {
             shield.enter(|| {
-                outer.set_due();
+                FrameRef::new(outer).set_due();
                 assert_eq!(due_here(true), None);
                 assert!(outer.catches(due(top(), 0, true, true)));
                 inner.enter(|| {
-                    inner.set_due();
+                    FrameRef::new(inner).set_due();
                     assert!(inner.catches(due_here(true)));
                 });
             });

@@ -1,5 +1,83 @@
-//! Stackful coroutines.
+//! Stackful coroutines: ten thousand things that wait at once, in plain,
+//! blocking-style code, on one thread, without `async` in every signature.
+//!
+//! ```
+//! use corobin::{gather, run, sleep, spawn};
+//! use std::time::Duration;
+//!
+//! fn greet(name: &str, delay: u64) -> String {
+//!     println!("{name} waits for {delay} ms");
+//!     sleep(Duration::from_millis(delay)); // only this coroutine waits
+//!     println!("{name} is done");
+//!     format!("hello from {name}")
+//! }
+//!
+//! let greetings = run(|| {
+//!     let slow = spawn(|| greet("slow", 20));
+//!     let fast = spawn(|| greet("fast", 10));
+//!     gather([slow, fast]).unwrap()
+//! });
+//! assert_eq!(greetings, ["hello from slow", "hello from fast"]);
+//! ```
+//!
+//! prints
+//!
+//! ```text
+//! slow waits for 20 ms
+//! fast waits for 10 ms
+//! fast is done
+//! slow is done
+//! ```
+//!
+//! # The idea, in layers
+//!
+//! - A **generator** is a function on a stack of its own that can be left at any
+//!   call depth and entered again: [`Generator`].
+//! - A **coroutine** is a generator that yields *why it stops*: [`spawn()`].
+//! - The **scheduler** is a loop that takes the next coroutine off a first-in,
+//!   first-out ready queue and resumes it: [`run`].
+//! - Timers, joins, threads and futures are only ways to put a coroutine back on
+//!   that queue: [`sleep`], [`JoinHandle::join`], [`to_thread()`],
+//!   [`block_on()`].
+//!
+//! # What to know
+//!
+//! - One thread runs one runtime, and nothing in it is `Send`: coroutines share
+//!   `Rc`, `Cell` and `&` freely.
+//! - Only a call documented as a *suspension point* can switch. Between two of
+//!   them no other coroutine runs, so no lock is needed there. Every suspension
+//!   point first raises a pending cancel or expiry.
+//! - A coroutine that computes for long, or blocks its thread, holds up all
+//!   others: call [`yield_now`] now and then, or move the work
+//!   [`to_thread`](to_thread()).
+//! - [Cancelling](JoinHandle::cancel) and [timeouts](timeout()) unwind, so that
+//!   destructors run. Code that catches panics should raise what [`is_cancel`]
+//!   tells it to.
+//! - What coroutines borrow is kept alive for them: a [`scope`](scope()), a
+//!   [`timeout`](timeout()) or a [`to_thread`](to_thread()) is never left before
+//!   those that borrow from it have ended.
+//!
+//! # Limits
+//!
+//! - Linux first; other Unix systems should work, but are not tested.
+//! - `panic = "unwind"` is needed; with `abort` the build fails.
+//! - A panic in a destructor that runs during unwinding aborts, as everywhere in
+//!   Rust; a cancel is such an unwinding. So does unwinding out of an
+//!   `extern "C"` frame: put a [`shield`] around a callback that suspends.
+//! - Cancelling a coroutine poisons a [`std::sync::Mutex`] that it holds.
+//! - A suspending initialiser of [`std::sync::OnceLock`] or
+//!   [`std::sync::LazyLock`] hangs the loop if a second coroutine asks for it.
+//! - A suspended generator that is dropped by a thread-local's destructor must
+//!   not be unwound; corobin leaks it where it notices.
+//! - A stack that overflows ends the process: every stack has a guard.
+//!
+//! # Logging
+//!
+//! Through the [`log`] facade, targets `corobin::…`.
+
 #![warn(missing_docs)]
+#![deny(unsafe_code)]
+#![warn(clippy::undocumented_unsafe_blocks)]
 
 #[cfg(not(panic = "unwind"))]
 compile_error!(
@@ -10,30 +88,41 @@ compile_error!(
 mod block_on;
 mod children;
 mod clock;
+#[allow(unsafe_code)]
 mod coroutine;
+#[allow(unsafe_code)]
 mod cpu;
+#[allow(unsafe_code)]
 mod frames;
 mod gather;
+#[allow(unsafe_code)]
 mod generator;
 mod handle;
 mod inbox;
+#[allow(unsafe_code)]
 mod local;
+#[allow(unsafe_code)]
 mod panic_count;
 mod race;
+#[allow(unsafe_code)]
 mod ready;
 mod runtime;
 mod scheduler;
+#[allow(unsafe_code)]
 mod scope;
 mod snapshot;
 mod spawn;
+#[allow(unsafe_code)]
 mod stack;
 mod suspend;
+#[allow(unsafe_code)]
 mod task;
 mod testing;
 mod thread_pool;
 mod time;
 mod timeout;
 mod timers;
+#[allow(unsafe_code)]
 mod to_thread;
 mod unwind;
 

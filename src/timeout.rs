@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
 
-use crate::frames::{Frame, Kind};
+use crate::frames::{Frame, FrameRef, Kind};
 use crate::scheduler::{self, Scheduler};
 use crate::time::Armed;
 use crate::unwind::silent;
@@ -87,7 +87,7 @@ where
         let running = scheduler.running();
         let deadline = deadline(scheduler)?;
         if deadline <= scheduler.clock.now() {
-            scheduler.make_due(running, &frame);
+            scheduler.make_due(running, FrameRef::new(&frame));
             return None;
         }
         Some(Armed {

@@ -131,6 +131,8 @@ enum Command<R> {
     Close,
 }
 
+type Body<Y, R, T> = Box<dyn FnOnce(&Yielder<Y, R>) -> T>;
+
 type Outcome<T> = Option<Result<T, Payload>>;
 
 /// Lies at the bottom of the generator's stack, from `new` to the end.
@@ -186,7 +188,7 @@ impl<Y: 'static, R: 'static, T: 'static> Generator<Y, R, T> {
     {
         let raw = RawPool::of_size(bytes)?.take()?;
         if size_of::<F>() > LARGE_BODY || align_of::<F>() > 64 {
-            let body: Box<dyn FnOnce(&Yielder<Y, R>) -> T> = Box::new(body);
+            let body: Body<Y, R, T> = Box::new(body);
             Ok(Self::on(raw, body))
         } else {
             Ok(Self::on(raw, body))
@@ -503,7 +505,8 @@ impl<Y: 'static, R: 'static> Yielder<Y, R> {
             if !panicking() {
                 return Command::Close;
             }
-            std::mem::forget(panic_count::set_aside());
+            // For ever: this stack never runs again.
+            let _ = panic_count::set_aside();
             self.yielded.set(Some(value));
             // SAFETY: as in `exchange`. `Generator::unwind` gives up on us.
             unsafe { self.raw.leave(STUCK) };

@@ -6,10 +6,13 @@
 //! that queue. [`outside`] looks at timers and other threads, [`life`] begins
 //! and ends coroutines, [`end`] unwinds those that are left.
 
+#[allow(unsafe_code)]
 mod current;
+#[allow(unsafe_code)]
 mod end;
 mod life;
 mod outside;
+#[allow(unsafe_code)]
 mod stacks;
 
 use std::cell::{Cell, RefCell};
@@ -22,6 +25,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::children::Children;
 use crate::clock::Clock;
 use crate::coroutine::{Ready, Stop};
+use crate::frames::FrameRef;
 use crate::generator::raw::Raw;
 use crate::inbox::Inbox;
 use crate::ready::ReadyQueue;
@@ -282,7 +286,7 @@ impl Scheduler {
         if children.body_runs.get()
             && let Some(owner) = children.owner
         {
-            self.make_due(owner, &children.frame);
+            self.make_due(owner, FrameRef::new(&children.frame));
         }
     }
 

@@ -1,10 +1,9 @@
 //! What the loop looks at besides its queue: timers, other threads, and memory
 //! that is not needed any more.
 
-use std::ptr::NonNull;
 use std::time::Duration;
 
-use crate::frames::Frame;
+use crate::frames::{Frame, FrameRef};
 use crate::generator::raw::Raw;
 use crate::timers::Key;
 
@@ -25,7 +24,7 @@ pub(crate) enum Message {
 pub(crate) struct Timer {
     raw: Raw,
     /// The frame that expires; none for a sleeper that wakes.
-    frame: Option<NonNull<Frame>>,
+    frame: Option<FrameRef>,
 }
 
 /// Timers that are fired together.
@@ -47,7 +46,7 @@ impl Scheduler {
     pub(crate) fn arm_frame(&self, deadline: Duration, raw: Raw, frame: &Frame) -> Key {
         let timer = Timer {
             raw,
-            frame: Some(NonNull::from(frame)),
+            frame: Some(FrameRef::new(frame)),
         };
         self.timers.borrow_mut().insert(deadline, timer)
     }
@@ -82,9 +81,7 @@ impl Scheduler {
             for Timer { raw, frame } in due.into_iter().flatten() {
                 match frame {
                     None => self.wake(raw),
-                    // SAFETY: an open frame; closing it disarms its timer, and
-                    // nothing runs in between.
-                    Some(frame) => self.make_due(raw, unsafe { frame.as_ref() }),
+                    Some(frame) => self.make_due(raw, frame),
                 }
             }
             if last {
@@ -94,7 +91,7 @@ impl Scheduler {
     }
 
     /// Asks the coroutine `raw` to unwind up to its `frame`.
-    pub(crate) fn make_due(&self, raw: Raw, frame: &Frame) {
+    pub(crate) fn make_due(&self, raw: Raw, frame: FrameRef) {
         frame.set_due();
         raw.set_due();
         self.interrupt(raw);
