@@ -86,7 +86,6 @@ compile_error!(
 );
 
 mod block_on;
-mod children;
 mod clock;
 #[allow(unsafe_code)]
 mod coroutine;
@@ -99,7 +98,6 @@ mod gather;
 mod generator;
 mod handle;
 mod inbox;
-#[allow(unsafe_code)]
 mod local;
 #[allow(unsafe_code)]
 mod panic_count;
@@ -132,9 +130,9 @@ pub use generator::{Generator, GeneratorState, Yielder};
 pub use handle::{Handle, RemoteJoinHandle, handle};
 pub use local::CoroutineLocal;
 pub use race::{Arm, Arms, race};
-pub use runtime::{IoBackend, RunError, Runtime, RuntimeBuilder, run};
+pub use runtime::{IoBackend, RunError, Runtime, RuntimeBuilder, run, snapshot};
 pub use scope::{Scope, ScopedJoinHandle, scope};
-pub use snapshot::{CoroutineInfo, Snapshot, snapshot};
+pub use snapshot::{CoroutineInfo, Snapshot};
 pub use spawn::{Builder, JoinHandle, current, spawn};
 pub use suspend::{park, yield_now};
 pub use task::{Coroutine, Id, JoinError};

@@ -1,5 +1,6 @@
 //! Runtimes: what is configured once and runs one main coroutine at a time.
 
+use std::env;
 use std::fmt;
 use std::io;
 use std::panic::{Location, resume_unwind};
@@ -11,7 +12,6 @@ use crate::scheduler::{self, Config};
 use crate::snapshot::Snapshot;
 use crate::stack::DEFAULT_SIZE;
 use crate::task::JoinError;
-use crate::testing::seed_from_environment;
 use crate::thread_pool::ThreadPool;
 
 /// Address space for the main coroutine, as for the main thread of a process.
@@ -52,6 +52,28 @@ where
         Ok(mut runtime) => runtime.run(f),
         Err(error) => panic!("no runtime: {error}"),
     }
+}
+
+/// All coroutines of the runtime that runs the caller, itself included.
+///
+/// Not a suspension point.
+///
+/// # Panics
+/// Outside of a runtime.
+///
+/// ```
+/// corobin::run(|| {
+///     let _waiting = corobin::Builder::new().name("waiting").spawn(corobin::park);
+///     corobin::yield_now();
+///     let snapshot = corobin::snapshot();
+///     assert_eq!(snapshot.coroutines.len(), 2);
+///     assert!(snapshot.to_string().contains("waiting"));
+/// });
+/// ```
+#[must_use]
+#[track_caller]
+pub fn snapshot() -> Snapshot {
+    scheduler::expect("snapshot").snapshot()
 }
 
 /// How the kernel is asked about descriptors.
@@ -328,4 +350,23 @@ impl RuntimeBuilder {
             },
         })
     }
+}
+
+/// The environment variable that seeds runtimes which set no seed themselves.
+pub(crate) const SEED: &str = "COROBIN_SEED";
+
+/// The seed that the environment sets.
+///
+/// # Errors
+/// `InvalidInput` if it is no number.
+pub(crate) fn seed_from_environment() -> io::Result<Option<u64>> {
+    let Ok(text) = env::var(SEED) else {
+        return Ok(None);
+    };
+    text.trim().parse().map(Some).map_err(|_| {
+        io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("{SEED} is {text:?}, which is not a number from 0 to 2^64 - 1"),
+        )
+    })
 }

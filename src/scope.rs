@@ -6,9 +6,9 @@ use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
 
-use crate::children::Children;
 use crate::scheduler::{self, Scheduler};
 use crate::suspend;
+use crate::task::Children;
 use crate::task::{JoinError, Joiner, Origin, Typed, flag};
 use crate::unwind::{Payload, raise, silent};
 

@@ -5,7 +5,6 @@ use std::fmt;
 use std::panic::Location;
 
 use crate::generator::raw::Raw;
-use crate::scheduler::{self, Scheduler};
 use crate::task::{Id, Task};
 
 /// All coroutines of a runtime at one moment.
@@ -40,32 +39,8 @@ pub struct CoroutineInfo {
     pub backtrace: Option<String>,
 }
 
-/// All coroutines of the runtime that runs the caller, itself included.
-///
-/// Not a suspension point.
-///
-/// # Panics
-/// Outside of a runtime.
-///
-/// ```
-/// corobin::run(|| {
-///     let _waiting = corobin::Builder::new().name("waiting").spawn(corobin::park);
-///     corobin::yield_now();
-///     let snapshot = corobin::snapshot();
-///     assert_eq!(snapshot.coroutines.len(), 2);
-///     assert!(snapshot.to_string().contains("waiting"));
-/// });
-/// ```
-#[must_use]
-#[track_caller]
-pub fn snapshot() -> Snapshot {
-    Snapshot::take(scheduler::expect("snapshot"))
-}
-
 impl Snapshot {
-    pub(crate) fn take(scheduler: &Scheduler) -> Snapshot {
-        let mut coroutines = Vec::new();
-        scheduler.each_alive(|task, raw| coroutines.push(CoroutineInfo::new(task, raw)));
+    pub(crate) fn new(mut coroutines: Vec<CoroutineInfo>) -> Snapshot {
         coroutines.sort_by_key(|info: &CoroutineInfo| info.id);
         Snapshot { coroutines }
     }
@@ -97,7 +72,8 @@ impl fmt::Display for Snapshot {
 }
 
 impl CoroutineInfo {
-    fn new(task: &Task, raw: Option<Raw>) -> CoroutineInfo {
+    /// Of a task, and its stack if it has started.
+    pub(crate) fn new(task: &Task, raw: Option<Raw>) -> CoroutineInfo {
         let wait = raw.and_then(|raw| raw.describe_wait());
         let (waits_on, waits_at) = wait.unzip();
         CoroutineInfo {

@@ -1,31 +1,10 @@
 //! Testing with other schedules than the usual one.
 
-use std::env;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, SEED, seed_from_environment};
 use crate::scheduler;
 use crate::unwind::message;
-
-/// The environment variable that seeds runtimes which set no seed themselves.
-pub(crate) const SEED: &str = "COROBIN_SEED";
-
-/// The seed that the environment sets.
-///
-/// # Errors
-/// `InvalidInput` if it is no number.
-pub(crate) fn seed_from_environment() -> io::Result<Option<u64>> {
-    let Ok(text) = env::var(SEED) else {
-        return Ok(None);
-    };
-    text.trim().parse().map(Some).map_err(|_| {
-        io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!("{SEED} is {text:?}, which is not a number from 0 to 2^64 - 1"),
-        )
-    })
-}
 
 /// Runs `f` under virtual time and `iterations` different schedules, each in a
 /// runtime of its own; panics with the first seed for which `f` panics or

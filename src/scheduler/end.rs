@@ -76,7 +76,7 @@ impl Scheduler {
     pub(super) fn nothing_can_happen(&self) {
         match self.phase.get() {
             Phase::Running => {
-                let snapshot = Snapshot::take(self);
+                let snapshot = self.snapshot();
                 *self.deadlock.borrow_mut() = Some(snapshot);
                 self.phase.set(Phase::Forcing);
                 self.cancel_all(true);
@@ -118,7 +118,7 @@ impl Scheduler {
             eprintln!(
                 "corobin: these coroutines cannot be unwound, since their destructors wait for \
                  ever; some of them borrow, so the process aborts\n{}",
-                Snapshot::take(self)
+                self.snapshot()
             );
             std::process::abort();
         }
@@ -139,7 +139,7 @@ impl Scheduler {
     }
 
     fn leak_the_others(&self) {
-        let mut snapshot = Snapshot::take(self);
+        let mut snapshot = self.snapshot();
         let own_id = self.running_task().id();
         snapshot.coroutines.retain(|info| info.id != own_id);
         let mut leaked = self.stacks.busy();

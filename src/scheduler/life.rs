@@ -9,9 +9,8 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::coroutine::{self, Life, Ready, Stop};
+use crate::coroutine::{self, Life, Ready, Stop, locals};
 use crate::generator::raw::Raw;
-use crate::local;
 use crate::snapshot::title;
 use crate::task::{End, Joiner, Task, TaskRef, flag};
 use crate::unwind::{drop_quietly, is_cancel, message};
@@ -128,7 +127,7 @@ impl Scheduler {
     #[inline(always)]
     fn bury(&self, raw: Raw, task: &TaskRef, end: End) {
         if !raw.locals().get().is_null() {
-            local::drop_all(raw);
+            locals::drop_all(raw);
         }
         if task.has(flag::MAIN) && self.deadlock.borrow().is_some() {
             // The deadlock is the outcome, and nobody gets the result.

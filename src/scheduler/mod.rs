@@ -22,14 +22,14 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::children::Children;
 use crate::clock::Clock;
 use crate::coroutine::{Ready, Stop};
 use crate::frames::FrameRef;
 use crate::generator::raw::Raw;
 use crate::inbox::Inbox;
 use crate::ready::ReadyQueue;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{CoroutineInfo, Snapshot};
+use crate::task::Children;
 use crate::task::{Task, TaskRef};
 use crate::thread_pool::ThreadPool;
 use crate::timers::Timers;
@@ -303,7 +303,7 @@ impl Scheduler {
     }
 
     /// Everybody who has not ended: those with a stack, then the new ones.
-    pub(crate) fn each_alive(&self, mut each: impl FnMut(&Task, Option<Raw>)) {
+    fn each_alive(&self, mut each: impl FnMut(&Task, Option<Raw>)) {
         for raw in self.stacks.busy() {
             each(raw.task(), Some(raw));
         }
@@ -314,6 +314,12 @@ impl Scheduler {
         };
         self.ready.each(&mut each_new);
         self.starved.borrow().iter().for_each(each_new);
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let mut coroutines = Vec::new();
+        self.each_alive(|task, raw| coroutines.push(CoroutineInfo::new(task, raw)));
+        Snapshot::new(coroutines)
     }
 
     pub(crate) fn running_task(&self) -> TaskRef {

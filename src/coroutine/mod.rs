@@ -14,6 +14,8 @@
 //!                           wake or interrupt: to the ready queue
 //! ```
 
+pub(crate) mod locals;
+
 use std::cell::Cell;
 use std::fmt;
 use std::panic::Location;

@@ -4,8 +4,9 @@ use std::cell::{Cell, RefCell};
 
 use crate::frames::{Frame, Kind};
 use crate::generator::raw::Raw;
-use crate::task::TaskRef;
 use crate::unwind::{Payload, drop_quietly, message};
+
+use super::TaskRef;
 
 pub(crate) struct Children {
     alive: RefCell<Vec<TaskRef>>,

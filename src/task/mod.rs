@@ -6,6 +6,9 @@
 //! The block outlives the coroutine, and the runtime, for as long as somebody
 //! holds a handle.
 
+mod blocks;
+mod children;
+
 use std::any::Any;
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::collections::VecDeque;
@@ -18,9 +21,10 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 use std::task::Waker;
 
-use crate::children::Children;
 use crate::generator::raw::Raw;
 use crate::unwind::{Payload, message, silent};
+
+pub(crate) use children::Children;
 
 /// Names a coroutine; unique in the process, never reused.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -538,63 +542,5 @@ impl<T> Typed<T> {
             Content::Payload => Err(JoinError::Panicked(task.take_payload())),
             Content::Nothing | Content::Body => Err(JoinError::Cancelled),
         })
-    }
-}
-
-/// Free blocks of a thread.
-mod blocks {
-    use super::Task;
-    use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
-    use std::cell::RefCell;
-    use std::ptr::NonNull;
-
-    /// More are given back to the allocator.
-    const KEPT: usize = 16 << 10;
-
-    struct Free(RefCell<Vec<NonNull<Task>>>);
-
-    thread_local! {
-        static FREE: Free = const { Free(RefCell::new(Vec::new())) };
-    }
-
-    impl Drop for Free {
-        fn drop(&mut self) {
-            for block in self.0.take() {
-                // SAFETY: free blocks are ours alone, and made by `take`.
-                unsafe { dealloc(block.as_ptr().cast(), Layout::new::<Task>()) };
-            }
-        }
-    }
-
-    /// Memory for a task.
-    #[inline]
-    pub(super) fn take() -> NonNull<Task> {
-        let free = FREE.try_with(|free| free.0.borrow_mut().pop());
-        free.ok().flatten().unwrap_or_else(make)
-    }
-
-    #[cold]
-    fn make() -> NonNull<Task> {
-        // SAFETY: a task has a size.
-        let block = unsafe { alloc(Layout::new::<Task>()) };
-        NonNull::new(block.cast()).unwrap_or_else(|| handle_alloc_error(Layout::new::<Task>()))
-    }
-
-    /// # Safety
-    /// `block` comes from `take`, holds nothing and has no other user.
-    #[inline]
-    pub(super) unsafe fn put_back(block: NonNull<Task>) {
-        let kept = FREE.try_with(|free| {
-            let mut free = free.0.borrow_mut();
-            let room = free.len() < KEPT;
-            if room {
-                free.push(block);
-            }
-            room
-        });
-        if kept != Ok(true) {
-            // SAFETY: as the caller says.
-            unsafe { dealloc(block.as_ptr().cast(), Layout::new::<Task>()) };
-        }
     }
 }

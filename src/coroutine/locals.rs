@@ -1,0 +1,58 @@
+//! The values that a coroutine has for `coroutine_local!`s.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use crate::generator::raw::Raw;
+use crate::unwind::drop_quietly;
+
+/// The values of one coroutine, in the order of their making.
+#[derive(Default)]
+pub(crate) struct Values(RefCell<Vec<(usize, Rc<dyn Any>)>>);
+
+impl Values {
+    /// Those of a coroutine.
+    pub(crate) fn of<'a>(raw: Raw) -> &'a Values {
+        let values: &Cell<*mut ()> = raw.locals();
+        if values.get().is_null() {
+            values.set(Box::into_raw(Box::<Values>::default()).cast());
+        }
+        // SAFETY: made above for this coroutine; freed by `drop_all` only, which
+        // the coroutine calls when its body is over.
+        unsafe { &*values.get().cast::<Values>() }
+    }
+
+    pub(crate) fn get(&self, key: usize) -> Option<Rc<dyn Any>> {
+        let values = self.0.borrow();
+        let (_, value) = values.iter().find(|(other, _)| *other == key)?;
+        Some(Rc::clone(value))
+    }
+
+    /// Adds a value, unless making it has added one already.
+    pub(crate) fn set(&self, key: usize, value: Rc<dyn Any>) -> Rc<dyn Any> {
+        if let Some(first) = self.get(key) {
+            return first;
+        }
+        self.0.borrow_mut().push((key, Rc::clone(&value)));
+        value
+    }
+}
+
+/// Drops the values of the running coroutine, the last made first. Destructors
+/// may suspend, and may use other values.
+#[cold]
+pub(crate) fn drop_all(raw: Raw) {
+    let values = raw.locals().get().cast::<Values>();
+    loop {
+        // SAFETY: made by `Values::of`, and not yet freed.
+        let last = unsafe { (*values).0.borrow_mut().pop() };
+        match last {
+            Some((_, value)) => drop_quietly(value),
+            None => break,
+        }
+    }
+    raw.locals().set(std::ptr::null_mut());
+    // SAFETY: made by `Box::into_raw`, and nobody can reach it any more.
+    drop(unsafe { Box::from_raw(values) });
+}
