@@ -1,0 +1,96 @@
+//! A task's result, with its type.
+
+use std::any::Any;
+use std::fmt;
+use std::marker::PhantomData;
+
+use super::{Content, Coroutine, Origin, TaskRef};
+use crate::unwind::message;
+
+/// Why a coroutine has no result.
+pub enum JoinError {
+    /// It panicked, with this payload.
+    Panicked(Box<dyn Any + Send>),
+    /// It was cancelled, or its runtime ended before it did.
+    Cancelled,
+}
+
+impl fmt::Debug for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JoinError::Panicked(payload) => write!(f, "Panicked({:?})", message(&**payload)),
+            JoinError::Cancelled => f.write_str("Cancelled"),
+        }
+    }
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JoinError::Panicked(payload) => {
+                write!(f, "the coroutine panicked: {}", message(&**payload))
+            }
+            JoinError::Cancelled => f.write_str("the coroutine was cancelled"),
+        }
+    }
+}
+
+impl std::error::Error for JoinError {}
+
+/// A task whose result is a `T`.
+pub(crate) struct Typed<T> {
+    coroutine: Coroutine,
+    _result: PhantomData<T>,
+}
+
+impl<T> Typed<T> {
+    /// A task that borrows nothing.
+    #[inline(always)]
+    pub(crate) fn new<F>(origin: Origin, id: u64, body: F) -> Typed<T>
+    where
+        F: FnOnce() -> T + 'static,
+        T: 'static,
+    {
+        debug_assert!(origin.children_of.is_none());
+        // SAFETY: it borrows nothing, and belongs to no scope.
+        unsafe { Typed::borrowing(origin, id, body) }
+    }
+
+    /// # Safety
+    /// What the body and its result borrow, and the children that it belongs to,
+    /// stay until the task has ended and was removed from them, or for ever if
+    /// it is leaked.
+    #[inline(always)]
+    pub(crate) unsafe fn borrowing<F: FnOnce() -> T>(origin: Origin, id: u64, body: F) -> Typed<T> {
+        Typed {
+            // SAFETY: as the caller says.
+            coroutine: Coroutine(unsafe { TaskRef::new(origin, id, body) }),
+            _result: PhantomData,
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn task(&self) -> &TaskRef {
+        &self.coroutine.0
+    }
+
+    pub(crate) fn coroutine(&self) -> &Coroutine {
+        &self.coroutine
+    }
+
+    /// The result, if the task has ended; `Cancelled` if it was taken before.
+    #[inline]
+    pub(crate) fn claim(&self) -> Option<Result<T, JoinError>> {
+        let task = self.task();
+        if !task.has_ended() {
+            return None;
+        }
+        Some(match task.content.get() {
+            // SAFETY: the room holds the result, and a `Typed<T>` is made with a
+            // body that returns a `T`.
+            Content::Result => Ok(unsafe { task.take() }),
+            Content::Payload => Err(JoinError::Panicked(task.take_payload())),
+            Content::Nothing | Content::Body => Err(JoinError::Cancelled),
+        })
+    }
+}
