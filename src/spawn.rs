@@ -7,7 +7,7 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::scheduler;
+use crate::scheduler::{self, Scheduler};
 use crate::suspend;
 use crate::task::{Coroutine, Id, JoinError, Joiner, Origin, TaskRef, Typed, flag};
 
@@ -152,6 +152,7 @@ impl<T> JoinHandle<T> {
     /// # Panics
     /// If a coroutine joins itself, which would never end.
     #[track_caller]
+    #[inline]
     pub fn join(self) -> Result<T, JoinError> {
         join(&self.inner, Location::caller())
     }
@@ -193,22 +194,31 @@ impl<T> JoinHandle<T> {
 }
 
 /// Waits for the end of a coroutine and takes its result.
+#[inline(always)]
 pub(crate) fn join<T>(inner: &Typed<T>, at: &'static Location<'static>) -> Result<T, JoinError> {
-    let task = inner.task();
     let Some(scheduler) = scheduler::current() else {
         return inner.claim().unwrap_or(Err(JoinError::Cancelled));
     };
+    suspend::checkpoint(scheduler);
+    if let Some(result) = inner.claim() {
+        return result;
+    }
+    wait_for(scheduler, inner.task(), at);
+    match inner.claim() {
+        Some(result) => result,
+        None => unreachable!("the wait was for the end"),
+    }
+}
+
+#[inline(never)]
+fn wait_for(scheduler: &Scheduler, task: &TaskRef, at: &'static Location<'static>) {
     let running = scheduler.running();
     assert!(
         !std::ptr::eq(running.task(), &raw const **task),
         "coroutine {} joins itself, which would never end",
         crate::snapshot::title(task)
     );
-    suspend::checkpoint(scheduler);
-    loop {
-        if let Some(result) = inner.claim() {
-            return result;
-        }
+    while !task.has_ended() {
         task.joiner.set(Joiner::Coroutine(running));
         suspend::park_on(scheduler, &Join(task), at);
     }
@@ -240,7 +250,17 @@ impl<T> Future for JoinHandle<T> {
 }
 
 impl<T> Drop for JoinHandle<T> {
+    #[inline]
     fn drop(&mut self) {
+        if !self.inner.task().is_claimed() {
+            self.detach();
+        }
+    }
+}
+
+impl<T> JoinHandle<T> {
+    #[inline(never)]
+    fn detach(&self) {
         let task = self.inner.task();
         task.set(flag::DETACHED);
         task.joiner.set(Joiner::None);

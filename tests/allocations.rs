@@ -2,16 +2,18 @@
 //! start, wait or switch asks of the heap. The numbers are exact.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::{Cell, RefCell};
+use std::array::from_fn;
+use std::cell::Cell;
 use std::hint::black_box;
-use std::rc::Rc;
 use std::time::Duration;
 
 use corobin::{
-    Builder, Generator, GeneratorState, JoinHandle, Runtime, Yielder, block_on, current, gather,
-    handle, interval, now, park, race, run, scope, shield, sleep, spawn, timeout, to_thread,
-    yield_now,
+    Builder, Generator, GeneratorState, Runtime, Yielder, coroutine_local, current, handle,
+    interval, now, park, run, scope, shield, sleep, spawn, timeout, to_thread, yield_now,
 };
+
+const FOREVER: Duration = Duration::from_secs(1_000_000);
+const MOMENT: Duration = Duration::from_micros(1);
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
@@ -60,280 +62,412 @@ fn allocations(f: impl FnOnce()) -> usize {
     ALLOCATIONS.get() - before
 }
 
-#[test]
-fn measure() {
-    macro_rules! m {
-        ($name:expr, $e:expr) => {{
-            let mut f = || $e;
-            for _ in 0..5 {
-                f();
-            }
-            println!("{:40} {}", $name, allocations(&mut f));
-        }};
+/// The same once `f` is warm: for each of some more rounds, which must all be equal.
+#[track_caller]
+fn warm_allocations(mut f: impl FnMut()) -> usize {
+    (0..3).for_each(|_| f());
+    let first = allocations(&mut f);
+    for round in 0..20 {
+        assert_eq!(allocations(&mut f), first, "round {round}");
     }
+    first
+}
+
+#[track_caller]
+fn assert_allocates_nothing(f: impl FnMut()) {
+    assert_eq!(warm_allocations(f), 0);
+}
+
+/// What a list that grows to `len` entries of a word asks for.
+fn allocations_of_a_list(len: usize) -> usize {
+    allocations(|| {
+        let mut list = Vec::new();
+        (0..len).for_each(|entry| list.push(entry));
+        black_box(list);
+    })
+}
+
+#[test]
+fn smoke() {
+    assert_eq!(allocations(|| ()), 0);
+    assert_eq!(allocations(|| drop(black_box(Box::new(1)))), 1);
+    assert_eq!(allocations(|| drop(black_box(vec![0_u8; 100]))), 1);
+    run(|| assert_allocates_nothing(|| spawn(|| ()).join().unwrap()));
+}
+
+#[test]
+fn spawn_and_join_of_what_is_small() {
     run(|| {
-        m!("spawn join", spawn(|| ()).join().unwrap());
-        m!("spawn join 40", {
-            let a = [1u64; 5];
-            spawn(move || a).join().unwrap();
+        assert_allocates_nothing(|| spawn(|| ()).join().unwrap());
+        assert_allocates_nothing(|| assert_eq!(spawn(|| 7).join().unwrap(), 7));
+        let words = [1_u64, 2, 3, 4, 5];
+        assert_allocates_nothing(|| {
+            assert_eq!(spawn(move || words.len()).join().unwrap(), 5);
+            assert_eq!(spawn(|| [9_u64; 5]).join().unwrap(), [9; 5]);
+            assert_eq!(spawn(move || words).join().unwrap(), words);
         });
-        m!("spawn join 48", {
-            let a = [1u64; 6];
-            spawn(move || a.len()).join().unwrap();
+        let bytes = [3_u8; 40];
+        assert_allocates_nothing(|| assert_eq!(spawn(move || bytes).join().unwrap(), bytes));
+    });
+}
+
+#[test]
+fn spawn_and_join_of_what_is_larger_takes_one_allocation_for_each() {
+    let bytes = [3_u8; 41];
+    let large = [4_u8; 10_000];
+    run(|| {
+        let closure = warm_allocations(|| {
+            assert_eq!(spawn(move || bytes[40]).join().unwrap(), 3);
         });
-        m!("spawn join ->48", {
-            spawn(move || [1u64; 6]).join().unwrap();
+        assert_eq!(closure, 1);
+        let result = warm_allocations(|| {
+            assert_eq!(spawn(|| [5_u8; 41]).join().unwrap()[40], 5);
         });
-        m!("spawn join 48->48", {
-            let a = [1u64; 6];
-            spawn(move || a).join().unwrap();
+        assert_eq!(result, 1);
+        let both = warm_allocations(|| assert_eq!(spawn(move || large).join().unwrap(), large));
+        assert_eq!(both, 2);
+    });
+}
+
+#[test]
+fn a_thousand_at_once() {
+    run(|| {
+        let mut handles: Vec<_> = Vec::with_capacity(1000);
+        assert_allocates_nothing(|| {
+            handles.extend((0..1000).map(|n| spawn(move || n)));
+            for (n, handle) in handles.drain(..).enumerate() {
+                assert_eq!(handle.join().unwrap(), n);
+            }
         });
-        m!("spawn join u128", {
-            let a = 5u128;
-            spawn(move || a as u64).join().unwrap();
+        let mut parked: Vec<_> = Vec::with_capacity(1000);
+        assert_allocates_nothing(|| {
+            parked.extend((0..1000).map(|_| spawn(park)));
+            yield_now();
+            for handle in &parked {
+                handle.coroutine().unpark();
+            }
+            parked.drain(..).for_each(|handle| handle.join().unwrap());
         });
-        m!("spawn 100 join", {
-            let mut h: [_; 100] = std::array::from_fn(|_| Some(spawn(|| 1)));
-            h.iter_mut().for_each(|h| {
-                h.take().unwrap().join().unwrap();
-            });
-        });
-        m!("spawn detached", {
+    });
+}
+
+#[test]
+fn ends_that_nobody_joins() {
+    run(|| {
+        assert_allocates_nothing(|| {
             drop(spawn(|| ()));
+            drop(spawn(|| 7));
             yield_now();
         });
-        m!("spawn cancel unstarted", {
-            let h = spawn(|| ());
-            h.cancel();
-            assert!(h.join().is_err());
-        });
-        m!("spawn cancel started", {
-            let h = spawn(park);
+        assert_allocates_nothing(|| {
+            let finished = spawn(|| 7);
             yield_now();
-            h.cancel();
-            assert!(h.join().is_err());
+            assert!(finished.is_finished());
         });
-        m!("spawn panic resume_unwind", {
-            let h = spawn(|| std::panic::resume_unwind(Box::new(1)));
-            assert!(h.join().is_err());
+        assert_allocates_nothing(|| {
+            let unstarted = spawn(|| ());
+            unstarted.cancel();
+            assert!(unstarted.join().is_err());
         });
-        m!("yield", (0..1000).for_each(|_| yield_now()));
-        m!("yield two", {
-            let h = spawn(|| (0..1000).for_each(|_| yield_now()));
-            (0..1000).for_each(|_| yield_now());
-            h.join().unwrap();
+    });
+}
+
+#[test]
+fn unwinding_takes_a_payload_and_no_more() {
+    run(|| {
+        // std boxes the payload, and wraps it for the unwinder.
+        let raised = warm_allocations(|| {
+            let raised = std::panic::catch_unwind(|| std::panic::resume_unwind(Box::new(1)));
+            assert!(raised.is_err());
         });
-        m!("park self", {
+        let cancelled = warm_allocations(|| {
+            let parked = spawn(park);
+            yield_now();
+            parked.cancel();
+            assert!(parked.join().is_err());
+        });
+        assert_eq!(cancelled, raised);
+        let expired = warm_allocations(|| assert!(timeout(MOMENT, park).is_err()));
+        assert_eq!(expired, raised);
+        let closed = warm_allocations(|| {
+            let mut generator = Generator::new(|y: &Yielder<u8>| y.yield_(1));
+            generator.start();
+        });
+        assert_eq!(closed, raised);
+        let panicked = warm_allocations(|| {
+            let ends = spawn(|| std::panic::resume_unwind(Box::new(1)));
+            assert!(ends.join().is_err());
+        });
+        assert_eq!(panicked, raised);
+    });
+}
+
+#[test]
+fn yields() {
+    run(|| {
+        assert_allocates_nothing(|| (0..1000).for_each(|_| yield_now()));
+        assert_allocates_nothing(|| {
+            let others: [_; 10] = from_fn(|_| spawn(|| (0..100).for_each(|_| yield_now())));
+            (0..100).for_each(|_| yield_now());
+            others.into_iter().for_each(|other| other.join().unwrap());
+        });
+    });
+}
+
+#[test]
+fn park_and_unpark() {
+    run(|| {
+        let main = current();
+        assert_allocates_nothing(|| {
+            main.unpark();
+            park();
             current().unpark();
             park();
         });
-        m!("sleep", sleep(Duration::from_nanos(1)));
-        m!("sleep 1ms", sleep(Duration::from_millis(1)));
-        m!("sleep ms x100", {
-            let mut h: [_; 100] =
-                std::array::from_fn(|_| Some(spawn(|| sleep(Duration::from_micros(10)))));
-            h.iter_mut().for_each(|h| {
-                h.take().unwrap().join().unwrap();
-            });
-        });
-        m!(
-            "timeout",
-            timeout(Duration::from_secs(3600), || yield_now()).unwrap()
-        );
-        m!(
-            "timeout park",
-            timeout(Duration::from_secs(3600), || sleep(Duration::from_nanos(1))).unwrap()
-        );
-        m!(
-            "timeout nest",
-            timeout(Duration::from_secs(3600), || timeout(
-                Duration::MAX,
-                yield_now
-            ))
-            .unwrap()
-            .unwrap()
-        );
-        m!(
-            "timeout expire",
-            assert!(timeout(Duration::from_nanos(1), park).is_err())
-        );
-        m!("shield", shield(yield_now));
-        m!("now", {
-            black_box(now());
-        });
-        let mut i = interval(Duration::from_micros(10));
-        m!("tick", {
-            i.tick();
-        });
-        m!("current", {
-            black_box(current().clone().id());
-        });
-        m!("handle()", {
-            black_box(handle().clone());
-        });
-        m!("handle spawn", {
-            handle().spawn(|| 1).join().unwrap();
-        });
-        m!("gather 10", {
-            gather((0..10).map(|n| spawn(move || n))).unwrap();
-        });
-        m!("gather_results 10", {
-            corobin::gather_results((0..10).map(|n| spawn(move || n)));
-        });
-        m!("as_completed 10", {
-            corobin::as_completed((0..10).map(|n| spawn(move || n))).count();
-        });
-        m!("scope empty", scope(|_| ()));
-        m!(
-            "scope 1",
-            scope(|s| {
-                s.spawn(|| ());
-            })
-        );
-        m!(
-            "scope 4",
-            scope(|s| {
-                for _ in 0..4 {
-                    s.spawn(yield_now);
-                }
-            })
-        );
-        m!(
-            "scope join",
-            scope(|s| {
-                s.spawn(yield_now).join().unwrap();
-            })
-        );
-        m!(
-            "scope 5",
-            scope(|s| {
-                for _ in 0..5 {
-                    s.spawn(yield_now);
-                }
-            })
-        );
-        m!(
-            "scope 100",
-            scope(|s| {
+        assert_allocates_nothing(|| {
+            let main = main.clone();
+            let other = spawn(move || {
                 for _ in 0..100 {
-                    s.spawn(yield_now);
+                    park();
+                    main.unpark();
                 }
-            })
-        );
-        scope(|s| {
-            m!("inside scope 10", {
-                for _ in 0..10 {
-                    s.spawn(|| ());
-                }
-                yield_now();
-                yield_now();
-            })
+            });
+            for _ in 0..100 {
+                other.coroutine().unpark();
+                park();
+            }
+            other.join().unwrap();
         });
-        m!("race 2", {
-            race((|| 1, || 2));
-        });
-        m!("race array", {
-            race([|| 1, || 1]);
-        });
-        m!("block_on ready", { block_on(async {}) });
-        m!("block_on spawn", {
-            block_on(spawn(|| 1)).unwrap();
-        });
-        m!("to_thread", to_thread(|| ()));
-        m!("generator new", {
-            drop(Generator::new(|y: &Yielder<u8>| y.yield_(1)));
-        });
-        m!("generator new start drop", {
-            let mut g = Generator::new(|y: &Yielder<u8>| y.yield_(1));
-            g.start();
-        });
-        m!("generator run", {
-            for _ in Generator::new(|y: &Yielder<u8>| (0..100).for_each(|n| y.yield_(n))) {}
-        });
-        m!("generator 1000 bytes", {
-            let a = [1u8; 1000];
-            for _ in Generator::new(move |y: &Yielder<u8>| {
-                y.yield_(a[3]);
-            }) {}
-        });
-        m!("generator 2000 bytes", {
-            let a = [1u8; 2000];
-            for _ in Generator::new(move |y: &Yielder<u8>| {
-                y.yield_(a[3]);
-            }) {}
-        });
-        m!("generator sized", {
-            for _ in Generator::with_stack_size(16 << 10, move |y: &Yielder<u8>| {
-                y.yield_(3);
-            })
-            .unwrap()
-            {}
-        });
-        let mut g = Generator::new(|y: &Yielder<u64, u64>| {
-            let mut n = 0;
-            loop {
-                n = y.yield_(n + 1);
+    });
+}
+
+#[test]
+fn sleeps() {
+    run(|| {
+        assert_allocates_nothing(|| sleep(MOMENT));
+        assert_allocates_nothing(|| sleep(Duration::ZERO));
+        assert_allocates_nothing(|| {
+            let sleepers: [_; 30] = from_fn(|n| spawn(move || sleep(MOMENT * n as u32)));
+            for sleeper in sleepers {
+                sleeper.join().unwrap();
             }
         });
-        g.start();
-        m!("generator send", {
-            let _: GeneratorState<u64, ()> = g.send(1);
+        let mut ticks = interval(MOMENT);
+        assert_allocates_nothing(|| assert!(ticks.tick() <= now()));
+    });
+}
+
+#[test]
+fn timeouts_that_do_not_expire() {
+    run(|| {
+        assert_allocates_nothing(|| timeout(FOREVER, || ()).unwrap());
+        assert_allocates_nothing(|| timeout(Duration::MAX, yield_now).unwrap());
+        assert_allocates_nothing(|| timeout(FOREVER, || sleep(MOMENT)).unwrap());
+        assert_allocates_nothing(|| {
+            let other = timeout(FOREVER, || timeout(FOREVER, || spawn(|| 7).join().unwrap()));
+            assert_eq!(other, Ok(Ok(7)));
         });
-        m!(
-            "builder",
-            Builder::new().spawn(|| ()).unwrap().join().unwrap()
-        );
-        m!(
-            "builder sized",
-            Builder::new()
-                .stack_size(64 << 10)
-                .spawn(|| ())
-                .unwrap()
-                .join()
-                .unwrap()
-        );
-        m!(
-            "builder sized same",
-            Builder::new()
-                .stack_size(256 << 10)
-                .spawn(|| ())
-                .unwrap()
-                .join()
-                .unwrap()
-        );
-        m!(
-            "builder name",
-            Builder::new()
-                .name("x")
-                .spawn(|| ())
-                .unwrap()
-                .join()
-                .unwrap()
-        );
-        corobin::coroutine_local! { static X: u32 = 1; }
-        m!(
-            "local",
-            X.with(|x| {
-                black_box(*x);
-            })
-        );
-        m!(
-            "local in new",
-            spawn(|| X.with(|x| {
-                black_box(*x);
-            }))
-            .join()
-            .unwrap()
-        );
+        assert_allocates_nothing(|| shield(|| timeout(FOREVER, || shield(yield_now)).unwrap()));
+        assert_allocates_nothing(|| {
+            let others: [_; 30] = from_fn(|_| spawn(|| timeout(FOREVER, || sleep(MOMENT))));
+            for other in others {
+                other.join().unwrap().unwrap();
+            }
+        });
     });
-    m!("Runtime::new", {
-        Runtime::new().unwrap();
+}
+
+#[test]
+fn generators_inside_and_outside_of_a_run() {
+    fn all() {
+        let mut echo = Generator::new(|y: &Yielder<u64, u64>| {
+            let mut value = 0;
+            loop {
+                value = y.yield_(value + 1);
+            }
+        });
+        let _: GeneratorState<u64, ()> = echo.start();
+        assert_allocates_nothing(|| {
+            for n in 0..100 {
+                assert_eq!(echo.send(n), GeneratorState::Yielded(n + 1));
+            }
+        });
+        assert_allocates_nothing(|| {
+            let count = Generator::new(|y: &Yielder<u64>| (0..100).for_each(|n| y.yield_(n)));
+            assert_eq!(count.sum::<u64>(), 4950);
+        });
+        let bytes = [1_u8; 500];
+        assert_allocates_nothing(|| {
+            let mut holds = Generator::new(move |y: &Yielder<u8>| y.yield_(bytes[7]));
+            assert_eq!((holds.next(), holds.next()), (Some(1), None));
+        });
+        assert_allocates_nothing(|| {
+            let body = |y: &Yielder<u8>| y.yield_(7);
+            let mut small = Generator::with_stack_size(32 << 10, body).unwrap();
+            assert_eq!((small.next(), small.next()), (Some(7), None));
+        });
+        assert_allocates_nothing(|| {
+            let mut many: [_; 30] = from_fn(|n| Generator::new(move |y: &Yielder<_>| y.yield_(n)));
+            for (n, one) in many.iter_mut().enumerate() {
+                assert_eq!(one.next(), Some(n));
+            }
+            assert!(many.iter_mut().all(|one| one.next().is_none()));
+        });
+        assert_allocates_nothing(|| {
+            let mut outer = Generator::new(|y: &Yielder<u8>| {
+                let mut inner = Generator::new(|y: &Yielder<u8>| y.yield_(7));
+                y.yield_from(&mut inner);
+            });
+            assert_eq!((outer.next(), outer.next()), (Some(7), None));
+        });
+    }
+    all();
+    run(all);
+}
+
+#[test]
+fn a_generator_that_suspends_its_coroutine() {
+    run(|| {
+        assert_allocates_nothing(|| {
+            let mut sleepy = Generator::new(|y: &Yielder<u8>| {
+                sleep(MOMENT);
+                y.yield_(7);
+                yield_now();
+            });
+            assert_eq!((sleepy.next(), sleepy.next()), (Some(7), None));
+        });
     });
-    m!("run", run(|| ()));
-    let mut rt = Runtime::new().unwrap();
-    m!("rt.run", rt.run(|| ()));
-    m!("gen outside", {
-        for _ in Generator::new(|y: &Yielder<u8>| (0..100).for_each(|n| y.yield_(n))) {}
+}
+
+#[test]
+fn builders() {
+    run(|| {
+        assert_allocates_nothing(|| Builder::new().spawn(|| ()).unwrap().join().unwrap());
+        assert_allocates_nothing(|| {
+            let sized = Builder::new().stack_size(64 << 10);
+            sized.spawn(|| ()).unwrap().join().unwrap();
+        });
+        assert_allocates_nothing(|| {
+            let sized = || Builder::new().stack_size(64 << 10);
+            let others: [_; 30] = from_fn(|_| sized().spawn(yield_now).unwrap());
+            others.into_iter().for_each(|other| other.join().unwrap());
+        });
     });
-    let _: Option<JoinHandle<Rc<RefCell<u8>>>> = None;
+}
+
+#[test]
+fn a_scope_takes_no_more_than_its_list_of_children() {
+    run(|| {
+        assert_allocates_nothing(|| scope(|_| ()));
+        for children in [1, 4, 5, 100] {
+            let count = warm_allocations(|| {
+                scope(|s| (0..children).for_each(|_| drop(s.spawn(yield_now))));
+            });
+            assert!(
+                count <= allocations_of_a_list(children),
+                "{children}: {count}"
+            );
+            let one_by_one = warm_allocations(|| {
+                scope(|s| (0..children).for_each(|_| s.spawn(yield_now).join().unwrap()));
+            });
+            assert!(one_by_one <= 1, "{children}: {one_by_one}");
+        }
+    });
+}
+
+#[test]
+fn children_of_a_scope_that_is_warm() {
+    run(|| {
+        let borrowed = Cell::new(0);
+        scope(|s| {
+            assert_allocates_nothing(|| {
+                let children: [_; 30] = from_fn(|n| {
+                    let borrowed = &borrowed;
+                    s.spawn(move || {
+                        yield_now();
+                        borrowed.set(borrowed.get() + 1);
+                        n
+                    })
+                });
+                for (n, child) in children.into_iter().enumerate() {
+                    assert_eq!(child.join().unwrap(), n);
+                }
+            });
+        });
+        assert!(borrowed.get() > 0);
+    });
+}
+
+#[test]
+fn what_only_looks() {
+    coroutine_local! {
+        static LOCAL: u32 = 7;
+    }
+    run(|| {
+        let finished = spawn(|| ());
+        yield_now();
+        assert_allocates_nothing(|| {
+            black_box((now(), current().id(), current().clone()));
+            black_box(handle().clone());
+            assert!(finished.is_finished());
+            assert_eq!(finished.coroutine().name(), None);
+            assert_eq!(LOCAL.with(|local| *local), 7);
+        });
+    });
+}
+
+#[test]
+fn a_blocking_call_takes_one_allocation_and_the_inbox_another_now_and_then() {
+    run(|| {
+        let borrowed = [1, 2, 3];
+        let call = || assert_eq!(to_thread(|| borrowed.len()), 3);
+        (0..100).for_each(|_| call());
+        let count = allocations(|| (0..100).for_each(|_| call()));
+        assert!((100..=110).contains(&count), "{count}");
+    });
+}
+
+#[test]
+fn under_virtual_time_and_under_a_seed() {
+    for seed in [None, Some(1), Some(2)] {
+        let mut builder = Runtime::builder().virtual_time(true);
+        if let Some(seed) = seed {
+            builder = builder.schedule_seed(seed);
+        }
+        builder.build().unwrap().run(|| {
+            assert_allocates_nothing(|| {
+                let others: [_; 30] = from_fn(|n| {
+                    spawn(move || {
+                        timeout(FOREVER, || sleep(Duration::from_secs(n as u64))).unwrap();
+                        yield_now();
+                        n
+                    })
+                });
+                for (n, other) in others.into_iter().enumerate() {
+                    assert_eq!(other.join().unwrap(), n);
+                }
+            });
+        });
+    }
+}
+
+#[test]
+fn runs_of_one_runtime_take_the_same_each() {
+    let mut runtime = Runtime::new().unwrap();
+    let empty = warm_allocations(|| runtime.run(|| ()));
+    let busy = warm_allocations(|| {
+        runtime.run(|| {
+            for _ in 0..10 {
+                spawn(|| sleep(MOMENT)).join().unwrap();
+            }
+        });
+    });
+    let busier = warm_allocations(|| {
+        runtime.run(|| {
+            for _ in 0..200 {
+                spawn(|| sleep(MOMENT)).join().unwrap();
+            }
+        });
+    });
+    assert!(empty <= busy && busy == busier, "{empty}, {busy}, {busier}");
 }

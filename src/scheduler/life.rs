@@ -126,6 +126,24 @@ impl Scheduler {
     /// Disposes of what is left, then tells the world.
     #[inline(always)]
     fn bury(&self, raw: Raw, task: &TaskRef, end: End) {
+        let special = task.has(flag::SPECIAL);
+        if special || end == End::Panicked || !raw.locals().get().is_null() {
+            self.dispose(raw, task, end);
+        }
+        task.end();
+        if let Some(siblings) = task.siblings() {
+            self.tell_scope(siblings, task);
+        }
+        self.tell_joiner(task);
+        self.alive.set(self.alive.get() - 1);
+        if special && task.has(flag::MAIN) {
+            self.main_has_ended();
+        }
+    }
+
+    /// Drops what nobody wants, and sees to a panic.
+    #[inline(never)]
+    fn dispose(&self, raw: Raw, task: &TaskRef, end: End) {
         if !raw.locals().get().is_null() {
             locals::drop_all(raw);
         }
@@ -139,15 +157,6 @@ impl Scheduler {
         }
         if panicked {
             self.bury_panicked(task);
-        }
-        task.end();
-        if let Some(siblings) = task.siblings() {
-            self.tell_scope(siblings, task);
-        }
-        self.tell_joiner(task);
-        self.alive.set(self.alive.get() - 1);
-        if task.has(flag::MAIN) {
-            self.main_has_ended();
         }
     }
 

@@ -99,6 +99,8 @@ pub(crate) mod flag {
     pub(crate) const SCOPED: u8 = 16;
     /// One of the scheduler's own: it runs in any phase.
     pub(crate) const INTERNAL: u8 = 32;
+    /// With none of these, an end is only a result that somebody wants.
+    pub(crate) const SPECIAL: u8 = DETACHED | MAIN | SCOPED;
 }
 
 const WORDS: usize = 5;
@@ -184,14 +186,10 @@ impl Task {
             .map(|children| unsafe { children.as_ref() })
     }
 
-    /// Whether anything in the block, besides what is in the room, needs to be
-    /// dropped.
+    /// Whether the coroutine has ended and left nothing in the room.
     #[inline(always)]
-    fn has_more(&self) -> bool {
-        let joiner = self.joiner.replace(Joiner::None);
-        let more = self.name.is_some() || !matches!(joiner, Joiner::None);
-        self.joiner.set(joiner);
-        more
+    pub(crate) fn is_claimed(&self) -> bool {
+        self.has_ended() && self.content.get() == Content::Nothing
     }
 
     /// Marks the coroutine as begun: its body is about to be run or dropped.
@@ -437,20 +435,29 @@ impl Clone for TaskRef {
 }
 
 impl Drop for TaskRef {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         let references = self.references.get() - 1;
         self.references.set(references);
         if references == 0 {
-            // What is still inside is forgotten: a result if its handle was, a
-            // body if its coroutine was leaked.
-            // SAFETY: this was the last reference.
-            unsafe {
-                if self.has_more() {
-                    self.0.drop_in_place();
-                }
-                blocks::put_back(self.0);
+            self.free();
+        }
+    }
+}
+
+impl TaskRef {
+    /// Gives the block back. What is still in the room is forgotten: a result if
+    /// its handle was, a body if its coroutine was leaked.
+    #[inline(never)]
+    fn free(&self) {
+        // SAFETY: this was the last reference.
+        unsafe {
+            // Nothing else in it has a destructor that does anything: the handle
+            // took the joiner back, the end the stack.
+            if self.name.is_some() {
+                self.0.drop_in_place();
             }
+            blocks::put_back(self.0);
         }
     }
 }
