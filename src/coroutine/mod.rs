@@ -360,6 +360,7 @@ impl Ready {
         // What the switch has saved below, and the first locals above.
         prefetch(self.frame.wrapping_sub(8));
         prefetch(self.frame.wrapping_add(56));
+        prefetch(self.frame.wrapping_add(120));
     }
 
     /// Resumes one that has started, on the stack that [`Ready::stack`] tells.
