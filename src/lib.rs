@@ -141,3 +141,8 @@ pub use time::{Interval, interval, now, sleep, sleep_until};
 pub use timeout::{Elapsed, shield, timeout, timeout_at};
 pub use to_thread::to_thread;
 pub use unwind::is_cancel;
+
+/// The code in the README compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

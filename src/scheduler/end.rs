@@ -153,6 +153,14 @@ impl Scheduler {
         for task in &tasks {
             self.tell_joiner(task);
         }
+        // Nobody gives the stack in reserve back to them any more.
+        if leaked.iter().any(|&raw| self.stacks.is_reserve(raw)) {
+            for place in self.starved.take() {
+                if let Some(task) = place.into_new_task() {
+                    self.bury_unborn(&task);
+                }
+            }
+        }
         log::error!(
             "these coroutines cannot be unwound, since their destructors wait for ever; they are \
              leaked\n{snapshot}"

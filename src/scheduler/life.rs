@@ -83,6 +83,18 @@ impl Scheduler {
         }
     }
 
+    /// Ends a coroutine that never gets a stack, on that of another.
+    pub(super) fn bury_unborn(&self, task: &TaskRef) {
+        task.begin();
+        drop_body(task);
+        task.end();
+        if let Some(siblings) = task.siblings() {
+            self.tell_scope(siblings, task);
+        }
+        self.tell_joiner(task);
+        self.alive.set(self.alive.get() - 1);
+    }
+
     /// The next in line, if it may run right here: new, and with no stack of its
     /// own.
     #[inline]
