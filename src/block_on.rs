@@ -8,6 +8,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
+use crate::frames::{Frame, Kind};
 use crate::inbox::Door;
 use crate::scheduler::{self, Message, Scheduler};
 use crate::suspend;
@@ -19,7 +20,8 @@ use crate::to_thread::Blocked;
 /// also after the run. While one is alive, the runtime waits for it, rather than
 /// report a deadlock.
 ///
-/// A suspension point; a cancel drops the future. Outside of a runtime the
+/// A suspension point; a cancel drops the future. A generator cannot be left
+/// inside of the future's poll: [`yield_`](crate::Yielder::yield_) panics there. Outside of a runtime the
 /// thread waits.
 ///
 /// ```
@@ -41,6 +43,16 @@ fn block_coroutine<F: Future>(
     at: &'static Location<'static>,
 ) -> F::Output {
     suspend::checkpoint(scheduler);
+    // We know the scheduler and the coroutine, so no generator may be left in
+    // here, which a future that polls with a yielder could do.
+    Frame::new(Kind::Wait).enter(|| poll_to_end(scheduler, future, at))
+}
+
+fn poll_to_end<F: Future>(
+    scheduler: &Scheduler,
+    future: F,
+    at: &'static Location<'static>,
+) -> F::Output {
     let mut future = pin!(future);
     let blocked = Blocked::new(scheduler);
     let woken = Arc::new(AtomicBool::new(false));
@@ -48,7 +60,7 @@ fn block_coroutine<F: Future>(
     // one that may still be called.
     let mut known = Weak::<CoroutineWaker>::new();
     loop {
-        woken.store(false, Ordering::Release);
+        woken.swap(false, Ordering::AcqRel);
         let waker = known.upgrade().unwrap_or_else(|| {
             Arc::new(CoroutineWaker {
                 door: Door::new(&scheduler.inbox),

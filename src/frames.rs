@@ -23,6 +23,8 @@ pub(crate) enum Kind {
     Shield,
     /// Catches that a child has panicked.
     Scope,
+    /// Catches nothing: it only keeps a generator from being left inside.
+    Wait,
     /// Catches nothing: a stack was entered from inside a destructor during an
     /// unwinding, whose panics do not count on the stack that was entered.
     Entry,
@@ -147,7 +149,7 @@ pub(crate) fn due(
             // Beyond the base of an entered stack that is itself unwinding.
             Kind::Entry if depth > 0 => return None,
             Kind::Entry => depth = frame.depth,
-            Kind::Shield | Kind::Timeout | Kind::Scope => {}
+            Kind::Shield | Kind::Timeout | Kind::Scope | Kind::Wait => {}
         }
         next = frame.outer.get();
     }
@@ -156,11 +158,20 @@ pub(crate) fn due(
 
 /// Whether any frame of the chain is due, hidden or not.
 pub(crate) fn any_due(top: Top) -> bool {
+    any(top, |frame| frame.due.get())
+}
+
+/// Whether the frame that `Silent::Due(id)` is meant for is open here.
+pub(crate) fn is_open(id: u64) -> bool {
+    any(top(), |frame| frame.id == id)
+}
+
+fn any(top: Top, is: impl Fn(&Frame) -> bool) -> bool {
     let mut next = top;
     while let Some(frame) = next {
         // SAFETY: as in `due`.
         let frame = unsafe { frame.as_ref() };
-        if frame.due.get() {
+        if is(frame) {
             return true;
         }
         next = frame.outer.get();

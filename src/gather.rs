@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::rc::Rc;
 
 use crate::scheduler;
-use crate::spawn::JoinHandle;
+use crate::spawn::{JoinHandle, assert_not_own};
 use crate::suspend;
 use crate::task::{Group, JoinError, Joiner};
 
@@ -123,14 +123,9 @@ impl<T> Gathered<T> {
     fn new(handles: impl IntoIterator<Item = JoinHandle<T>>) -> Gathered<T> {
         let handles: Vec<_> = handles.into_iter().map(Some).collect();
         let group = Rc::new(Group::default());
-        let own = scheduler::current().map(|scheduler| scheduler.running().task().id());
         for (index, handle) in (0..).zip(handles.iter().flatten()) {
             let task = handle.inner().task();
-            assert!(
-                own != Some(task.id()),
-                "coroutine {} waits for itself, which would never end",
-                crate::snapshot::title(task)
-            );
+            assert_not_own(task);
             if task.has_ended() || scheduler::current().is_none() {
                 group.ended.borrow_mut().push_back(index);
             } else {

@@ -135,16 +135,19 @@ impl<T> Future for RemoteJoinHandle<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        // Wakers are user code: cloned and dropped outside of the lock.
+        let waker = context.waker().clone();
         let mut state = self.shared.lock();
-        match state.result.take() {
-            Some(result) => Poll::Ready(result),
-            // Polled again after its end.
-            None if state.ended => Poll::Ready(Err(JoinError::Cancelled)),
-            None => {
-                state.waker = Some(context.waker().clone());
-                Poll::Pending
-            }
+        if state.ended {
+            let result = state.result.take();
+            drop(state);
+            // Polled again after its end, it is as good as cancelled.
+            return Poll::Ready(result.unwrap_or(Err(JoinError::Cancelled)));
         }
+        let old = state.waker.replace(waker);
+        drop(state);
+        drop(old);
+        Poll::Pending
     }
 }
 

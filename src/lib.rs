@@ -59,7 +59,7 @@
 //!
 //! # Limits
 //!
-//! - Linux first; other Unix systems should work, but are not tested.
+//! - Linux only, so far.
 //! - `panic = "unwind"` is needed; with `abort` the build fails.
 //! - A panic in a destructor that runs during unwinding aborts, as everywhere in
 //!   Rust; a cancel is such an unwinding. So does unwinding out of an
@@ -67,8 +67,10 @@
 //! - Cancelling a coroutine poisons a [`std::sync::Mutex`] that it holds.
 //! - A suspending initialiser of [`std::sync::OnceLock`] or
 //!   [`std::sync::LazyLock`] hangs the loop if a second coroutine asks for it.
-//! - A suspended generator that is dropped by a thread-local's destructor must
-//!   not be unwound; corobin leaks it where it notices.
+//! - In the destructor of a thread-local (also one that `process::exit` runs in a
+//!   coroutine) do not resume, close or drop a suspended generator, and do not
+//!   suspend: frames on those stacks may use thread-locals that are gone. corobin
+//!   leaks such a generator where it notices.
 //! - A stack that overflows ends the process: every stack has a guard.
 //!
 //! # Logging

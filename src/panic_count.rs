@@ -109,11 +109,7 @@ thread_local! {
 impl Purse {
     fn give_back(&self) {
         for token in self.spare.take() {
-            if let Err(mpsc::SendError(Request::Take(token))) = helper().send(Request::Take(token))
-            {
-                // The helper ended just now; another one takes it.
-                let _ = helper().send(Request::Take(token));
-            }
+            ask_helper(Request::Take(token));
         }
     }
 }
@@ -129,61 +125,52 @@ enum Request {
     Take(Token),
 }
 
-/// The helper thread, started when there is none.
-fn helper() -> mpsc::Sender<Request> {
+/// Sends a request to the helper thread, which is started if there is none.
+fn ask_helper(request: Request) {
     use std::sync::{Mutex, PoisonError};
     static HELPER: Mutex<Option<mpsc::Sender<Request>>> = Mutex::new(None);
 
-    let mut running = HELPER.lock().unwrap_or_else(PoisonError::into_inner);
-    // A helper that ended has dropped its receiver, which `send` would tell
-    // only with a message at stake; so it takes itself off under the lock.
-    if let Some(sender) = &*running {
-        return sender.clone();
-    }
-    let (sender, requests) = mpsc::channel();
-    let serve = move || {
+    fn serve(requests: &mpsc::Receiver<Request>) {
         loop {
-            match requests.recv_timeout(HELPER_IDLE) {
+            let request = requests.recv_timeout(HELPER_IDLE).or_else(|_| {
+                // Under the lock nobody sends: what is not here now goes to the
+                // next helper.
+                let mut running = HELPER.lock().unwrap_or_else(PoisonError::into_inner);
+                requests.try_recv().inspect_err(|_| *running = None)
+            });
+            match request {
                 Ok(Request::Make(reply)) => {
-                    let _ = reply.send(Token::make());
-                }
-                Ok(Request::Take(token)) => token.finish(),
-                Err(_) => {
-                    let mut running = HELPER.lock().unwrap_or_else(PoisonError::into_inner);
-                    match requests.try_recv() {
-                        Ok(Request::Make(reply)) => {
-                            let _ = reply.send(Token::make());
-                        }
-                        Ok(Request::Take(token)) => token.finish(),
-                        Err(_) => {
-                            *running = None;
-                            return;
-                        }
+                    if let Err(mpsc::SendError(token)) = reply.send(Token::make()) {
+                        token.finish();
                     }
                 }
+                Ok(Request::Take(token)) => token.finish(),
+                Err(_) => return,
             }
         }
-    };
-    if let Err(error) = thread::Builder::new()
-        .name("corobin-unwind".into())
-        .spawn(serve)
-    {
-        give_up(&format!("cannot start a thread: {error}"));
     }
-    *running = Some(sender.clone());
-    sender
+
+    let mut running = HELPER.lock().unwrap_or_else(PoisonError::into_inner);
+    let sender = running.get_or_insert_with(|| {
+        let (sender, requests) = mpsc::channel();
+        let helper = thread::Builder::new().name("corobin-unwind".into());
+        if let Err(error) = helper.spawn(move || serve(&requests)) {
+            give_up(&format!("cannot start a thread: {error}"));
+        }
+        sender
+    });
+    if sender.send(request).is_err() {
+        give_up("its helper thread has died");
+    }
 }
 
 fn borrow() -> Token {
-    for _ in 0..2 {
-        let (reply, token) = mpsc::channel();
-        if helper().send(Request::Make(reply)).is_ok()
-            && let Ok(token) = token.recv()
-        {
-            return token;
-        }
+    let (reply, token) = mpsc::channel();
+    ask_helper(Request::Make(reply));
+    match token.recv() {
+        Ok(token) => token,
+        Err(_) => give_up("its helper thread has died"),
     }
-    give_up("the helper thread does not answer")
 }
 
 /// There is no error to return inside a destructor during unwinding, and to go
@@ -244,7 +231,7 @@ struct TokenStack {
 
 impl TokenStack {
     fn new() -> std::io::Result<TokenStack> {
-        let class = StackClass::new(TOKEN_STACK)?;
+        let class = StackClass::for_one(TOKEN_STACK)?;
         let stack = class.take()?;
         Ok(TokenStack { stack, class })
     }

@@ -53,15 +53,18 @@ pub fn race<'env, T: 'env>(arms: impl Arms<'env, T>) -> T {
         }
         let waiting = Waiting(&group);
         suspend::checkpoint(scheduler);
-        loop {
+        let result = loop {
             let winner = group.ended.borrow_mut().pop_front();
             if let Some(Ok(result)) = winner.and_then(|index| handles[index as usize].claim()) {
-                s.cancel();
-                return result;
+                break result;
             }
             group.waiting.set(Some(scheduler.running()));
             suspend::park_on(scheduler, &waiting, at);
-        }
+        };
+        drop(waiting);
+        s.cancel();
+        drop(handles);
+        result
     })
 }
 

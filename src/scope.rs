@@ -135,8 +135,10 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         }
         match body {
             Ok(value) if was_due => {
+                // Read before a destructor runs, which may do anything.
+                let silent = suspend::due(scheduler, scheduler.running());
                 drop(value);
-                match suspend::due(scheduler, scheduler.running()) {
+                match silent {
                     Some(silent) => raise(silent),
                     None => unreachable!("what was due in a wait stays due"),
                 }
@@ -232,9 +234,17 @@ impl<T> ScopedJoinHandle<'_, T> {
     pub fn join(self) -> Result<T, JoinError> {
         let result = crate::spawn::join(&self.inner, Location::caller());
         if let (Err(JoinError::Panicked(_)), Some(scheduler)) = (&result, scheduler::current()) {
-            // The scope has the panic, and we are inside of the scope.
-            suspend::checkpoint(scheduler);
-            scheduler.cancel(scheduler.running().task());
+            // The scope has the panic, and we are inside of the scope: either its
+            // body, which unwinds already, or some coroutine below.
+            let running = scheduler.running();
+            let owner = self
+                .inner
+                .task()
+                .siblings()
+                .and_then(|siblings| siblings.owner);
+            if owner != Some(running) {
+                scheduler.cancel(running.task());
+            }
             suspend::checkpoint(scheduler);
         }
         result

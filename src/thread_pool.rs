@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -51,16 +52,20 @@ impl ThreadPool {
     pub(crate) fn submit(&self, job: Job) -> io::Result<()> {
         let Owner { pool, max } = &*self.0;
         let mut state = pool.lock();
+        let mut refused = None;
         if state.idle <= state.jobs.len() && state.threads < *max {
             match self.start_thread() {
                 Ok(()) => state.threads += 1,
                 Err(error) if state.threads == 0 => return Err(error),
-                Err(error) => log::warn!("the thread pool cannot grow: {error}"),
+                Err(error) => refused = Some(error),
             }
         }
         state.jobs.push_back(job);
         drop(state);
         pool.work.notify_one();
+        if let Some(error) = refused {
+            log::warn!("the thread pool cannot grow: {error}");
+        }
         Ok(())
     }
 
@@ -91,7 +96,8 @@ impl Pool {
         loop {
             while let Some(job) = state.jobs.pop_front() {
                 drop(state);
-                job();
+                // A job sees to its own panics; this is for what it leaves.
+                let _ = catch_unwind(AssertUnwindSafe(job));
                 state = self.lock();
             }
             if state.closed {

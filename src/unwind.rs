@@ -84,7 +84,7 @@ pub(crate) fn drop_quietly(value: impl Sized) {
     if let Err(payload) = dropped {
         if !is_cancel(&*payload) {
             log::error!(
-                "a panic payload panicked while dropped: {}",
+                "a destructor panicked where nobody can catch it: {}",
                 message(&*payload)
             );
         }

@@ -5,7 +5,6 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::generator::raw::Raw;
-use crate::unwind::drop_quietly;
 
 /// The values of one coroutine, in the order of their making.
 #[derive(Default)]
@@ -18,7 +17,7 @@ impl Values {
         if values.get().is_null() {
             values.set(Box::into_raw(Box::<Values>::default()).cast());
         }
-        // SAFETY: made above for this coroutine; freed by `drop_all` only, which
+        // SAFETY: made above for this coroutine; freed by `drop_last` only, which
         // the coroutine calls when its body is over.
         unsafe { &*values.get().cast::<Values>() }
     }
@@ -39,20 +38,17 @@ impl Values {
     }
 }
 
-/// Drops the values of the running coroutine, the last made first. Destructors
-/// may suspend, and may use other values.
+/// Drops the value of the running coroutine that was made last; after the first
+/// of all there are no values any more. Its destructor may do anything.
 #[cold]
-pub(crate) fn drop_all(raw: Raw) {
+pub(crate) fn drop_last(raw: Raw) {
     let values = raw.locals().get().cast::<Values>();
-    loop {
-        // SAFETY: made by `Values::of`, and not yet freed.
-        let last = unsafe { (*values).0.borrow_mut().pop() };
-        match last {
-            Some((_, value)) => drop_quietly(value),
-            None => break,
-        }
+    // SAFETY: made by `Values::of`, and not yet freed.
+    let last = unsafe { (*values).0.borrow_mut().pop() };
+    if last.is_none() {
+        raw.locals().set(std::ptr::null_mut());
+        // SAFETY: made by `Box::into_raw`, and nobody can reach it any more.
+        drop(unsafe { Box::from_raw(values) });
     }
-    raw.locals().set(std::ptr::null_mut());
-    // SAFETY: made by `Box::into_raw`, and nobody can reach it any more.
-    drop(unsafe { Box::from_raw(values) });
+    drop(last);
 }

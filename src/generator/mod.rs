@@ -329,7 +329,7 @@ impl<Y: 'static, R: 'static, T: 'static> Generator<Y, R, T> {
     #[inline]
     fn resume_with(&mut self, command: Option<Command<R>>) -> GeneratorState<Y, T> {
         self.switch(command)
-            .unwrap_or_else(|payload| resume_unwind(payload))
+            .unwrap_or_else(|payload| pass_on(payload))
     }
 
     #[inline]
@@ -356,6 +356,19 @@ impl<Y: 'static, R: 'static, T: 'static> Generator<Y, R, T> {
             yielded.expect("a yield leaves a value"),
         ))
     }
+}
+
+/// Raises in the resumer what has ended a body.
+#[cold]
+fn pass_on(payload: Payload) -> ! {
+    if let Some(Silent::Due(id)) = silent(&*payload)
+        && !frames::is_open(id)
+    {
+        // It yielded while it unwound, and was resumed where nobody waits for
+        // this expiry.
+        panic!("the generator was unwound by a timeout or scope that has ended meanwhile");
+    }
+    resume_unwind(payload)
 }
 
 /// Runs a generator's body at the bottom of its stack.
@@ -406,10 +419,12 @@ impl<Y: 'static, R: 'static, T: 'static> Drop for Generator<Y, R, T> {
         }
         // A panic here would abort; the cause of the unwinding matters more.
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.unwind())) {
-            log::error!(
-                "a generator that was dropped during an unwinding panicked: {}",
-                crate::unwind::message(&*payload)
-            );
+            if silent(&*payload).is_none() {
+                log::error!(
+                    "a generator that was dropped during an unwinding panicked: {}",
+                    crate::unwind::message(&*payload)
+                );
+            }
             crate::unwind::drop_quietly(payload);
         }
     }

@@ -401,8 +401,8 @@ impl RawPool {
     }
 }
 
-/// The pools of a thread. Once they are gone, no stack is entered or unwound on
-/// this thread any more: it is running the destructors of its thread-locals.
+/// The pools of a thread. Once they are gone the thread is running the destructors
+/// of its thread-locals, and no generator is unwound any more.
 #[derive(Default)]
 struct Pools {
     list: RefCell<Vec<Rc<RawPool>>>,

@@ -147,8 +147,11 @@ impl Scheduler {
         let tasks: Vec<TaskRef> = leaked.iter().map(Raw::task_ref).collect();
         for (&raw, task) in leaked.iter().zip(&tasks) {
             self.stacks.leak(raw);
-            task.end();
             self.alive.set(self.alive.get() - 1);
+            // One that hangs in its joiner's waker has ended.
+            if !task.has_ended() {
+                task.end();
+            }
         }
         for task in &tasks {
             self.tell_joiner(task);

@@ -13,7 +13,7 @@ use crate::coroutine::{self, Life, Ready, Stop, locals};
 use crate::generator::raw::Raw;
 use crate::snapshot::title;
 use crate::task::{End, Joiner, Task, TaskRef, flag};
-use crate::unwind::{drop_quietly, is_cancel, message};
+use crate::unwind::{Payload, drop_quietly, is_cancel, message};
 
 use super::{Phase, Scheduler};
 
@@ -140,7 +140,7 @@ impl Scheduler {
     fn bury(&self, raw: Raw, task: &TaskRef, end: End) {
         let special = task.has(flag::SPECIAL);
         if special || end == End::Panicked || !raw.locals().get().is_null() {
-            self.dispose(raw, task, end);
+            self.dispose(raw, task);
         }
         task.end();
         if let Some(siblings) = task.siblings() {
@@ -153,45 +153,59 @@ impl Scheduler {
         }
     }
 
-    /// Drops what nobody wants, and sees to a panic.
+    /// Drops what nobody wants, and sees to a panic. Each of these may run user
+    /// code, which may suspend, make new locals, or drop the handle; so it looks
+    /// again until nothing is left to do.
     #[inline(never)]
-    fn dispose(&self, raw: Raw, task: &TaskRef, end: End) {
-        if !raw.locals().get().is_null() {
-            locals::drop_all(raw);
-        }
-        if task.has(flag::MAIN) && self.deadlock.borrow().is_some() {
-            // The deadlock is the outcome, and nobody gets the result.
-            task.set(flag::DETACHED);
-        }
-        let mut panicked = end == End::Panicked;
-        if task.has(flag::DETACHED) && end == End::Returned {
-            panicked = !drop_result(task);
-        }
-        if panicked {
-            self.bury_panicked(task);
+    fn dispose(&self, raw: Raw, task: &TaskRef) {
+        let mut panic_is_told = false;
+        loop {
+            if task.has(flag::MAIN) && self.deadlock.borrow().is_some() {
+                // The deadlock is the outcome, and nobody gets the result.
+                task.set(flag::DETACHED);
+            }
+            let detached = task.has(flag::DETACHED);
+            if task.holds_payload() && (detached || !panic_is_told) {
+                self.tell_of_panic(task);
+                panic_is_told = true;
+            } else if task.holds_result() && detached {
+                drop_result(task);
+            } else if !raw.locals().get().is_null() {
+                if let Err(payload) = catch_unwind(AssertUnwindSafe(|| locals::drop_last(raw))) {
+                    panic_in_drop(task, payload);
+                }
+            } else {
+                break;
+            }
         }
     }
 
     #[cold]
-    fn bury_panicked(&self, task: &Task) {
+    fn tell_of_panic(&self, task: &Task) {
         let payload = task.take_payload();
         let text = message(&*payload);
-        let nobody = task.has(flag::DETACHED) && task.siblings().is_none();
-        if nobody {
-            log::error!(
-                "coroutine {} panicked and nobody joins it: {text}",
-                title(task)
-            );
-            drop_quietly(payload);
-            return;
-        }
-        log::warn!("coroutine {} panicked: {text}", title(task));
-        match task.siblings() {
-            Some(siblings) => {
-                self.scope_panicked(siblings, payload);
+        if let Some(siblings) = task.siblings() {
+            quietly(|| log::warn!("coroutine {} panicked: {text}", title(task)));
+            self.scope_panicked(siblings, payload);
+            if !task.has(flag::DETACHED) {
                 task.put_payload(Box::new("its scope has the panic"));
             }
-            None => task.put_payload(payload),
+            return;
+        }
+        if !task.has(flag::DETACHED) {
+            quietly(|| log::warn!("coroutine {} panicked: {text}", title(task)));
+        }
+        // The logger may have suspended, and the handle be gone now.
+        if task.has(flag::DETACHED) {
+            quietly(|| {
+                log::error!(
+                    "coroutine {} panicked and nobody joins it: {text}",
+                    title(task)
+                );
+            });
+            drop_quietly(payload);
+        } else {
+            task.put_payload(payload);
         }
     }
 
@@ -206,8 +220,15 @@ impl Scheduler {
                     self.wake(raw);
                 }
             }
-            Joiner::Waker(waker) => waker.wake(),
+            Joiner::Waker(waker) => quietly(|| waker.wake()),
         }
+    }
+}
+
+/// Runs user code that has no business to panic here: a logger, a waker.
+fn quietly(f: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
+        drop_quietly(payload);
     }
 }
 
@@ -217,24 +238,34 @@ fn drop_body(task: &Task) {
     let dropped = catch_unwind(AssertUnwindSafe(|| task.drop_body()));
     if let Err(payload) = dropped {
         if !is_cancel(&*payload) {
-            log::error!(
-                "coroutine {} panicked while its captures were dropped: {}",
-                title(task),
-                message(&*payload)
-            );
+            let text = message(&*payload);
+            quietly(|| {
+                log::error!(
+                    "coroutine {} panicked while its captures were dropped: {text}",
+                    title(task)
+                );
+            });
         }
         drop_quietly(payload);
     }
 }
 
-/// Drops a result that nobody wants: a panic there is a panic of the body. Says
-/// whether there was none.
-fn drop_result(task: &Task) -> bool {
-    match catch_unwind(AssertUnwindSafe(|| task.drop_result())) {
-        Ok(()) => true,
-        Err(payload) => {
-            task.put_payload(payload);
-            false
-        }
+/// Drops a result that nobody wants.
+fn drop_result(task: &Task) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| task.drop_result())) {
+        panic_in_drop(task, payload);
+    }
+}
+
+/// A panic in a destructor at the end is a panic of the body, if that had none.
+#[cold]
+fn panic_in_drop(task: &Task, payload: Payload) {
+    if task.holds_result() {
+        drop_result(task);
+    }
+    if task.holds_payload() {
+        drop_quietly(payload);
+    } else {
+        task.put_payload(payload);
     }
 }

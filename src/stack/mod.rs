@@ -45,6 +45,8 @@ const WIDE_GUARD: usize = 64 << 10;
 /// A region grows to this many stacks, or to `REGION_BYTES`.
 const REGION_STACKS: usize = 1024;
 const REGION_BYTES: usize = 512 << 20;
+/// The first region is of about this size.
+const FIRST_BYTES: usize = 4 << 20;
 /// Half of the user address space of x86-64 with four-level page tables.
 const MAX_SIZE: usize = 1 << 46;
 
@@ -82,6 +84,8 @@ impl Stack {
 pub(crate) struct StackClass {
     shape: Shape,
     usable: usize,
+    /// Stacks in the first region.
+    first: usize,
     regions: RefCell<Regions>,
 }
 
@@ -123,14 +127,25 @@ impl StackClass {
         let usable = bytes.next_multiple_of(page);
         let top = (HEAD + 16 + (COLOURS - 1) * LINE).next_multiple_of(page);
         let guard = if usable >= WIDE_GUARD { 4 * page } else { page };
+        let shape = Shape {
+            guard,
+            body: usable + top,
+        };
         Ok(StackClass {
-            shape: Shape {
-                guard,
-                body: usable + top,
-            },
+            shape,
             usable,
+            first: (FIRST_BYTES / shape.stride()).clamp(1, 16),
             regions: RefCell::default(),
         })
+    }
+
+    /// As [`StackClass::new`], for one that gives a single stack.
+    ///
+    /// # Errors
+    /// As for `new`.
+    pub(crate) fn for_one(bytes: usize) -> io::Result<StackClass> {
+        let class = StackClass::new(bytes)?;
+        Ok(StackClass { first: 1, ..class })
     }
 
     /// Usable bytes of a stack, a multiple of the page size.
@@ -151,7 +166,7 @@ impl StackClass {
             return Ok(self.stack(low, index));
         }
         if regions.fresh.is_none() {
-            regions.map(self.shape)?;
+            regions.map(self.shape, self.first)?;
         }
         let start = regions.fresh.expect("a region was just mapped");
         let entry = regions.entry_of(start);
@@ -194,11 +209,17 @@ impl StackClass {
 }
 
 impl Regions {
-    fn map(&mut self, shape: Shape) -> io::Result<()> {
+    fn map(&mut self, shape: Shape, first: usize) -> io::Result<()> {
         let mapped: usize = self.list.iter().map(|entry| entry.region.len()).sum();
-        let len = mapped.clamp(16, REGION_STACKS);
-        let len = len.min(REGION_BYTES / shape.stride()).max(1);
-        let region = Region::map(shape, len, Guards::Best)?;
+        let len = mapped.clamp(first, REGION_STACKS);
+        let mut len = len.min(REGION_BYTES / shape.stride()).max(1);
+        let region = loop {
+            match Region::map(shape, len, Guards::Best) {
+                Ok(region) => break region,
+                Err(error) if len == 1 => return Err(error),
+                Err(_) => len /= 2,
+            }
+        };
         let start = region.low(0);
         let at = self.list.partition_point(|e| e.region.low(0) < start);
         self.list.insert(

@@ -186,6 +186,14 @@ impl Task {
             .map(|children| unsafe { children.as_ref() })
     }
 
+    pub(crate) fn holds_result(&self) -> bool {
+        self.content.get() == Content::Result
+    }
+
+    pub(crate) fn holds_payload(&self) -> bool {
+        self.content.get() == Content::Payload
+    }
+
     /// Whether the coroutine has ended and left nothing in the room.
     #[inline(always)]
     pub(crate) fn is_claimed(&self) -> bool {
