@@ -18,8 +18,8 @@ use crate::task::{Coroutine, Id, JoinError, Joiner, Origin, TaskRef, Typed, flag
 /// run. A panic in it then is logged, and the loop goes on. The closure need not
 /// be `Send`, and may be of any size and alignment.
 ///
-/// Not a suspension point. There is no heap allocation but for closures and
-/// results of more than 40 bytes.
+/// Not a suspension point. Once the runtime is warm there is no heap allocation but
+/// for closures and results of more than 40 bytes, or aligned to more than 8.
 ///
 /// # Panics
 /// Outside of a runtime. If the system gives no stack when the coroutine's turn

@@ -418,7 +418,9 @@ fn what_only_looks() {
 
 #[test]
 fn a_blocking_call_takes_one_allocation_and_the_inbox_another_now_and_then() {
-    run(|| {
+    // One thread, which stays: to start another takes more.
+    let builder = Runtime::builder().thread_pool(1, FOREVER);
+    builder.build().unwrap().run(|| {
         let borrowed = [1, 2, 3];
         let call = || assert_eq!(to_thread(|| borrowed.len()), 3);
         (0..100).for_each(|_| call());

@@ -382,7 +382,11 @@ impl RawPool {
     pub(crate) unsafe fn put_back_all(&self, mut raws: Vec<Raw>) {
         let mut warm = self.warm.borrow_mut();
         let kept = raws.len().min(WARM.saturating_sub(warm.len()));
-        warm.extend(raws.drain(raws.len() - kept..));
+        let kept = raws.drain(raws.len() - kept..).inspect(|raw| {
+            // SAFETY: an idle stack uses no more than its first frames.
+            unsafe { self.class.shed(raw.head().low, raw.base()) };
+        });
+        warm.extend(kept);
         drop(warm);
         // SAFETY: as the caller says.
         unsafe { self.discard(raws) };

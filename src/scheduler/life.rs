@@ -71,7 +71,7 @@ impl Scheduler {
     pub(super) fn stack_is_free(&self) {
         let raw = self.running();
         self.stacks.put_back(raw);
-        if self.stacks.is_reserve(raw) {
+        if !self.starved.borrow().is_empty() {
             self.retry_starved();
         }
     }

@@ -65,7 +65,8 @@ pub(crate) struct Scheduler {
     phase: Cell<Phase>,
 
     stacks: Stacks,
-    /// Coroutines that wait for the stack in reserve, to fail on it.
+    /// Coroutines that wait for any stack: to run on, or the one in reserve, to
+    /// fail on.
     starved: RefCell<Vec<Ready>>,
     /// Why the one on the stack in reserve gets none.
     no_stack: RefCell<String>,

@@ -184,6 +184,19 @@ impl StackClass {
         Stack::from_parts(line + 16, low)
     }
 
+    /// Returns the memory of a stack to the system, but for that around its base.
+    ///
+    /// # Safety
+    /// On the stack with these [`low`](Stack::low) and [`base`](Stack::base)
+    /// nothing is used that lies more than a page below the base.
+    pub(crate) unsafe fn shed(&self, low: usize, base: usize) {
+        let mut regions = self.regions.borrow_mut();
+        let entry = regions.entry_of(low);
+        let index = entry.region.index_of(low).expect("a stack of this region");
+        // SAFETY: as the caller says.
+        unsafe { entry.region.discard_below(index, base) };
+    }
+
     /// Takes stacks back and returns their memory to the system: whole regions
     /// where nothing is used any more, else page by page.
     ///

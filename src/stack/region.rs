@@ -217,6 +217,22 @@ impl Region {
             );
         }
     }
+
+    /// Gives the memory of stack `index` that is more than a page below `base` back
+    /// to the system.
+    ///
+    /// # Safety
+    /// Nothing there is used any more.
+    pub(crate) unsafe fn discard_below(&self, index: usize, base: usize) {
+        let from = self.low(index) + self.shape.guard;
+        let page = page_size();
+        let to = (base / page).saturating_sub(1) * page;
+        if let Some(length) = to.checked_sub(from).filter(|&length| length > 0) {
+            // SAFETY: whole pages of one stack of this mapping, unused as the
+            // caller promises.
+            unsafe { libc::madvise(from as *mut libc::c_void, length, libc::MADV_DONTNEED) };
+        }
+    }
 }
 
 impl Drop for Region {
