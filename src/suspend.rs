@@ -125,8 +125,8 @@ pub fn yield_now() {
 #[track_caller]
 pub fn park() {
     let scheduler = scheduler::expect("park");
-    let running = scheduler.running();
     checkpoint(scheduler);
+    let running = scheduler.running();
     while !running.task().has(flag::TOKEN) {
         park_on(scheduler, &"unpark", Location::caller());
     }

@@ -308,7 +308,6 @@ impl<Y: 'static, R: 'static, T: 'static> Generator<Y, R, T> {
     /// Leaves the stack as it is, for ever.
     fn give_up(&mut self) -> &'static str {
         self.state = State::Complete;
-        self.raw.leak();
         let stuck = "a generator yielded in a destructor while it was closed; its stack is leaked";
         log::error!("{stuck}");
         stuck
@@ -408,7 +407,6 @@ impl<Y: 'static, R: 'static, T: 'static> Drop for Generator<Y, R, T> {
             return;
         }
         if !raw::thread_is_alive() {
-            self.raw.leak();
             log::error!("a generator was dropped by a thread-local's destructor; it is leaked");
             return;
         }

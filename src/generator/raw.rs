@@ -89,7 +89,8 @@ unsafe impl corosensei::stack::Stack for Base {
 }
 
 /// A reference to a stack that runs jobs. Copies name the same stack; it stays
-/// valid until the stack is returned with [`Raw::release`].
+/// valid until the stack is returned with [`Raw::release`], and for ever if that is
+/// never done: a leaked stack is not reused.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Raw(NonNull<Head>);
 
@@ -230,9 +231,6 @@ impl Raw {
         // SAFETY: as the caller says.
         unsafe { self.pool().put_back(self) }
     }
-
-    /// Takes the stack out of use for ever, its job suspended where it is.
-    pub(crate) fn leak(self) {}
 
     /// # Safety
     /// As for [`Raw::release`].

@@ -151,7 +151,6 @@ impl Stacks {
     pub(super) fn leak(&self, raw: Raw) {
         self.forget(raw);
         raw.set_idle();
-        raw.leak();
     }
 
     /// The stacks that run a coroutine.
