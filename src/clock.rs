@@ -8,6 +8,8 @@ pub(crate) struct Clock {
     start: Instant,
     /// The time since the start, under virtual time.
     stopped_at: Option<Cell<Duration>>,
+    /// What it showed when it was last read.
+    last: Cell<Duration>,
 }
 
 impl Clock {
@@ -15,6 +17,7 @@ impl Clock {
         Clock {
             start: Instant::now(),
             stopped_at: virtual_time.then(Cell::default),
+            last: Cell::default(),
         }
     }
 
@@ -23,10 +26,23 @@ impl Clock {
     }
 
     pub(crate) fn now(&self) -> Duration {
-        match &self.stopped_at {
+        let now = match &self.stopped_at {
             Some(stopped_at) => stopped_at.get(),
             None => self.real_now(),
-        }
+        };
+        self.last.set(now);
+        now
+    }
+
+    /// What the last reading was.
+    #[inline(always)]
+    pub(crate) fn last(&self) -> Duration {
+        self.last.get()
+    }
+
+    /// The instant of a reading.
+    pub(crate) fn to_instant(&self, reading: Duration) -> Instant {
+        self.start + reading
     }
 
     /// As [`Clock::now`], but of the system's time in any case.

@@ -4,10 +4,11 @@ use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
 
+use crate::coroutine::Awaited;
 use crate::scheduler;
 use crate::spawn::{JoinHandle, assert_not_own};
 use crate::suspend;
-use crate::task::{Group, JoinError, Joiner};
+use crate::task::{Group, Id, JoinError, Joiner};
 
 /// Waits for all handles and gives their results in the order of the handles;
 /// the first error in time is returned at once, and the others go on, detached,
@@ -187,6 +188,15 @@ impl<T> Drop for Unwound<'_, T> {
                 .flatten()
                 .for_each(JoinHandle::cancel);
         }
+    }
+}
+
+impl<T> Awaited for Gathered<T> {
+    fn holders(&self) -> Vec<Id> {
+        let waited_for = self.handles.iter().flatten();
+        waited_for
+            .map(|handle| handle.inner().task().id())
+            .collect()
     }
 }
 

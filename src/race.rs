@@ -4,6 +4,7 @@ use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
 
+use crate::coroutine::Awaited;
 use crate::scheduler;
 use crate::scope::{ScopedJoinHandle, scope};
 use crate::suspend;
@@ -75,6 +76,8 @@ impl Drop for Waiting<'_> {
         self.0.waiting.set(None);
     }
 }
+
+impl Awaited for Waiting<'_> {}
 
 impl fmt::Display for Waiting<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,10 +6,11 @@ use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
 
+use crate::coroutine::Awaited;
 use crate::scheduler::{self, Scheduler};
 use crate::suspend;
 use crate::task::Children;
-use crate::task::{JoinError, Joiner, Origin, Typed, flag};
+use crate::task::{Id, JoinError, Joiner, Origin, Typed, flag};
 use crate::unwind::{Payload, raise, silent};
 
 /// Runs `f` with a scope in which coroutines may be spawned that borrow from
@@ -188,6 +189,16 @@ impl<'scope, 'env> Scope<'scope, 'env> {
             }
         }
         was_due
+    }
+}
+
+impl Awaited for Scope<'_, '_> {
+    fn holders(&self) -> Vec<Id> {
+        self.children
+            .list()
+            .iter()
+            .map(|child| child.id())
+            .collect()
     }
 }
 

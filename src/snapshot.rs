@@ -3,7 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::panic::Location;
+use std::time::Instant;
 
+use crate::clock::Clock;
 use crate::generator::raw::Raw;
 use crate::task::{Id, Task};
 
@@ -33,6 +35,10 @@ pub struct CoroutineInfo {
     pub waits_on: Option<String>,
     /// Where it began to wait.
     pub waits_at: Option<&'static Location<'static>>,
+    /// When it began to wait, as far as the loop knew the time then.
+    pub waits_since: Option<Instant>,
+    /// Who must do something for the wait to end, where that is known.
+    pub held_by: Vec<Id>,
     /// Bytes of its stack that were in use when it was suspended.
     pub stack_used: usize,
     /// The suspended stack, where it was captured.
@@ -73,9 +79,11 @@ impl fmt::Display for Snapshot {
 
 impl CoroutineInfo {
     /// Of a task, and its stack if it has started.
-    pub(crate) fn new(task: &Task, raw: Option<Raw>) -> CoroutineInfo {
+    pub(crate) fn new(task: &Task, raw: Option<Raw>, clock: &Clock) -> CoroutineInfo {
         let wait = raw.and_then(|raw| raw.describe_wait());
-        let (waits_on, waits_at) = wait.unzip();
+        let waits_at = wait.as_ref().map(|wait| wait.at);
+        let waits_since = wait.as_ref().map(|wait| clock.to_instant(wait.since));
+        let (waits_on, held_by) = wait.map(|wait| (wait.what, wait.holders)).unzip();
         CoroutineInfo {
             id: task.id(),
             name: task.name().map(str::to_owned),
@@ -83,9 +91,28 @@ impl CoroutineInfo {
             spawned_at: task.spawned_at(),
             waits_on,
             waits_at,
+            waits_since,
+            held_by: held_by.unwrap_or_default(),
             stack_used: raw.map_or(0, |raw| raw.stack_used()),
             backtrace: None,
         }
+    }
+}
+
+impl CoroutineInfo {
+    /// The holders that are not named already by what it waits for.
+    fn write_holders(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MOST: usize = 5;
+        let what = self.waits_on.as_deref().unwrap_or_default();
+        let unnamed = |id: &&Id| !what.contains(&format!("{id} "));
+        for (place, id) in self.held_by.iter().filter(unnamed).enumerate() {
+            match place {
+                0 => write!(f, ", held by {id}")?,
+                MOST => return f.write_str(" …"),
+                _ => write!(f, ", {id}")?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -93,9 +120,10 @@ impl fmt::Display for CoroutineInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_title(f, self.id, self.name.as_deref(), self.spawned_at)?;
         match (&self.waits_on, self.waits_at) {
-            (Some(what), Some(at)) => write!(f, " waits for {what} at {at}"),
-            _ => f.write_str(" is ready"),
+            (Some(what), Some(at)) => write!(f, " waits for {what} at {at}")?,
+            _ => f.write_str(" is ready")?,
         }
+        self.write_holders(f)
     }
 }
 

@@ -7,6 +7,7 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use crate::coroutine::Awaited;
 use crate::scheduler::{self, Scheduler};
 use crate::suspend;
 use crate::task::{Coroutine, Id, JoinError, Joiner, Origin, TaskRef, Typed, flag};
@@ -234,6 +235,12 @@ fn wait_for(scheduler: &Scheduler, task: &TaskRef, at: &'static Location<'static
 
 /// "the end of #7 'worker' (spawned at …)"
 struct Join<'a>(&'a TaskRef);
+
+impl Awaited for Join<'_> {
+    fn holders(&self) -> Vec<Id> {
+        vec![self.0.id()]
+    }
+}
 
 impl fmt::Display for Join<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

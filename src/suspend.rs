@@ -5,10 +5,9 @@
 //! what became due meanwhile. Whoever waits checks its condition in a loop: a
 //! wake may be meant for an earlier wait.
 
-use std::fmt;
 use std::panic::Location;
 
-use crate::coroutine::Wait;
+use crate::coroutine::{Awaited, Wait};
 use crate::generator::raw::Raw;
 use crate::scheduler::{self, Scheduler};
 use crate::task::flag;
@@ -36,18 +35,24 @@ fn raise_due(scheduler: &Scheduler, running: Raw) {
     }
 }
 
+#[inline(always)]
+fn wait<'a>(
+    scheduler: &Scheduler,
+    what: &'a dyn Awaited,
+    at: &'static Location<'static>,
+) -> Wait<'a> {
+    let since = scheduler.clock.last();
+    Wait { what, at, since }
+}
+
 /// Parks the running coroutine until it is woken, or raises what became due.
 #[inline(always)]
-pub(crate) fn park_on(
-    scheduler: &Scheduler,
-    what: &dyn fmt::Display,
-    at: &'static Location<'static>,
-) {
+pub(crate) fn park_on(scheduler: &Scheduler, what: &dyn Awaited, at: &'static Location<'static>) {
     let running = scheduler.running();
     if running.may_be_due() {
         raise_due(scheduler, running);
     }
-    if !running.leave_parked(&Wait { what, at }, false) {
+    if !running.leave_parked(&wait(scheduler, what, at), false) {
         raise_due(scheduler, running);
     }
 }
@@ -55,21 +60,19 @@ pub(crate) fn park_on(
 /// As [`park_on`], but says false where that would raise.
 pub(crate) fn park_or_due(
     scheduler: &Scheduler,
-    what: &dyn fmt::Display,
+    what: &dyn Awaited,
     at: &'static Location<'static>,
 ) -> bool {
     let running = scheduler.running();
     let may_wait = !running.may_be_due() || due(scheduler, running).is_none();
-    may_wait && running.leave_parked(&Wait { what, at }, false)
+    may_wait && running.leave_parked(&wait(scheduler, what, at), false)
 }
 
 /// Parks the running coroutine until it is woken, whatever becomes due.
-pub(crate) fn park_deaf(
-    scheduler: &Scheduler,
-    what: &dyn fmt::Display,
-    at: &'static Location<'static>,
-) {
-    scheduler.running().leave_parked(&Wait { what, at }, true);
+pub(crate) fn park_deaf(scheduler: &Scheduler, what: &dyn Awaited, at: &'static Location<'static>) {
+    scheduler
+        .running()
+        .leave_parked(&wait(scheduler, what, at), true);
 }
 
 /// Goes to the back of the ready queue: everybody who is ready runs first.

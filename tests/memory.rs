@@ -32,6 +32,9 @@ fn alone(test: &str, measure: impl FnOnce()) {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
         .env(CHILD, "1")
+        // Each arena of malloc reserves 64 MiB of addresses, and threads that
+        // meet in it make new ones.
+        .env("MALLOC_ARENA_MAX", "1")
         .output()
         .unwrap();
     let (out, err) = (&output.stdout, &output.stderr);

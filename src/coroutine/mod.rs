@@ -21,13 +21,14 @@ use std::fmt;
 use std::panic::Location;
 use std::ptr::NonNull;
 use std::thread::panicking;
+use std::time::Duration;
 
 use crate::cpu::{prefetch, stack_pointer};
 use crate::frames::{self, Top};
 use crate::generator::raw::{DONE, Raw};
 use crate::panic_count;
 use crate::stack::LINE;
-use crate::task::{Task, TaskRef};
+use crate::task::{Id, Task, TaskRef};
 use crate::unwind::Silent;
 
 /// The hot word: one state …
@@ -77,8 +78,29 @@ pub(crate) struct Seat {
 
 /// What a coroutine waits for, on its own stack while it waits.
 pub(crate) struct Wait<'a> {
-    pub(crate) what: &'a dyn fmt::Display,
+    pub(crate) what: &'a dyn Awaited,
     pub(crate) at: &'static Location<'static>,
+    /// The loop's last reading of the clock when it began.
+    pub(crate) since: Duration,
+}
+
+/// What can be waited for; `Display` says what it is.
+pub(crate) trait Awaited: fmt::Display {
+    /// Who must do something for the wait to end, where that is known: the owner
+    /// of a lock, the coroutine that is joined.
+    fn holders(&self) -> Vec<Id> {
+        Vec::new()
+    }
+}
+
+impl Awaited for &str {}
+
+/// A [`Wait`], written out.
+pub(crate) struct WaitInfo {
+    pub(crate) what: String,
+    pub(crate) at: &'static Location<'static>,
+    pub(crate) since: Duration,
+    pub(crate) holders: Vec<Id>,
 }
 
 /// What a coroutine takes along that the thread would otherwise mix up with
@@ -150,11 +172,16 @@ impl Raw {
     }
 
     /// What it waits for, if it is parked, written out.
-    pub(crate) fn describe_wait(&self) -> Option<(String, &'static Location<'static>)> {
+    pub(crate) fn describe_wait(&self) -> Option<WaitInfo> {
         // SAFETY: a wait is on the stack of its coroutine from before it leaves
         // until after it has come back.
         let wait = unsafe { self.co().wait.get()?.as_ref() };
-        Some((wait.what.to_string(), wait.at))
+        Some(WaitInfo {
+            what: wait.what.to_string(),
+            at: wait.at,
+            since: wait.since,
+            holders: wait.what.holders(),
+        })
     }
 
     /// Bytes of stack in use, while it is suspended.

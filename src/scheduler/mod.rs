@@ -319,7 +319,7 @@ impl Scheduler {
 
     pub(crate) fn snapshot(&self) -> Snapshot {
         let mut coroutines = Vec::new();
-        self.each_alive(|task, raw| coroutines.push(CoroutineInfo::new(task, raw)));
+        self.each_alive(|task, raw| coroutines.push(CoroutineInfo::new(task, raw, &self.clock)));
         Snapshot::new(coroutines)
     }
 
