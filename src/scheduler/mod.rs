@@ -1,10 +1,12 @@
 //! The loop that runs coroutines, and what it owns.
 //!
 //! [`Scheduler::run_to_end`] is the whole idea: take the next coroutine off the
-//! ready queue, resume it, and if it only yielded, put it at the back. All else
-//! that a coroutine can wait for ends in [`Scheduler::wake`], which puts it on
-//! that queue. [`outside`] looks at timers and other threads, [`life`] begins
-//! and ends coroutines, [`end`] unwinds those that are left.
+//! ready queue and resume it, until none is left. A coroutine that yields puts
+//! itself at the back, and all else that one can wait for ends in
+//! [`Scheduler::wake`], which puts it on that queue. A coroutine that is left
+//! takes the loop's next step for it where it can ([`Scheduler::next_way`]).
+//! [`outside`] looks at timers and other threads, [`life`] begins and ends
+//! coroutines, [`end`] unwinds those that are left.
 
 #[allow(unsafe_code)]
 mod current;
@@ -23,7 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock::Clock;
-use crate::coroutine::{Ready, Stop};
+use crate::coroutine::{self, Loop, Ready, To};
 use crate::frames::FrameRef;
 use crate::generator::raw::Raw;
 use crate::inbox::Inbox;
@@ -55,14 +57,21 @@ pub(crate) struct Config {
     pub(crate) threads: ThreadPool,
 }
 
+#[repr(C)]
 pub(crate) struct Scheduler {
     ready: ReadyQueue<Ready>,
-    current: Cell<Option<Raw>>,
+    /// The one that runs; between two steps, the one that has run.
+    current: Cell<Raw>,
+    the_loop: Loop,
     /// Steps until the next look outside.
     steps_left: Cell<u32>,
+    /// Coroutines in which a cancel or an expiry is pending.
+    dues: Cell<u32>,
     /// Coroutines that have not ended.
     alive: Cell<usize>,
     phase: Cell<Phase>,
+    /// One whose coroutine has just ended, for the loop to take back.
+    ended: Cell<Option<Raw>>,
 
     stacks: Stacks,
     /// Coroutines that wait for any stack: to run on, or the one in reserve, to
@@ -114,13 +123,17 @@ impl Scheduler {
     /// # Errors
     /// The system gives no stack.
     pub(crate) fn new(config: &Config) -> io::Result<Scheduler> {
+        let stacks = Stacks::new(config.stack_size)?;
         Ok(Scheduler {
             ready: ReadyQueue::new(config.seed),
-            current: Cell::new(None),
+            current: Cell::new(stacks.reserve()),
+            the_loop: Loop::default(),
             steps_left: Cell::new(STEPS),
+            dues: Cell::new(0),
+            ended: Cell::new(None),
             alive: Cell::new(0),
             phase: Cell::new(Phase::Running),
-            stacks: Stacks::new(config.stack_size)?,
+            stacks,
             starved: RefCell::default(),
             no_stack: RefCell::default(),
             clock: Clock::new(config.virtual_time),
@@ -140,10 +153,13 @@ impl Scheduler {
             while let Some(next) = self.next() {
                 match next.stack() {
                     Some(raw) => {
-                        self.current.set(Some(raw));
-                        self.stopped(next.resume(raw));
+                        self.current.set(raw);
+                        self.the_loop.enter(next, raw);
                     }
-                    None => self.stopped(self.start(next)),
+                    None => self.start(next),
+                }
+                if let Some(raw) = self.ended.take() {
+                    self.stack_is_free(raw);
                 }
                 if self.counts_down() {
                     self.look_outside();
@@ -161,17 +177,8 @@ impl Scheduler {
     #[inline(always)]
     fn next(&self) -> Option<Ready> {
         let next = self.ready.pop()?;
-        self.ready.peek(AHEAD, Ready::prefetch);
+        self.ready.peek_or_stale(AHEAD, Ready::prefetch);
         Some(next)
-    }
-
-    #[inline(always)]
-    fn stopped(&self, stop: Stop) {
-        match stop {
-            Stop::Yield(back) => self.ready.push(back),
-            Stop::Park => {}
-            Stop::Done => self.stack_is_free(),
-        }
     }
 
     /// One step less; true when it is time to look outside.
@@ -182,25 +189,93 @@ impl Scheduler {
         left == 0
     }
 
-    /// The running coroutine may go on without a switch: nobody else is ready,
-    /// and it is not time to look outside.
+    /// Lets everybody who is ready run before the running coroutine goes on.
+    ///
+    /// With nobody else there, and no time to look outside, there is no switch.
     #[inline(always)]
-    pub(crate) fn is_alone(&self) -> bool {
+    pub(crate) fn yield_now(&self) {
         let left = self.steps_left.get();
-        if left > 1 && self.ready.is_empty() {
-            self.steps_left.set(left - 1);
-            return true;
+        if left > 1 {
+            if self.ready.is_empty() {
+                return self.steps_left.set(left - 1);
+            }
+            if coroutine::TO_ANOTHER && self.ready.is_next(Ready::has_started) {
+                let running = self.running();
+                return running.leave_to(move || {
+                    let back = Ready::leaving(running);
+                    let (next, save) = self.ready.rotate(back, Ready::frame_place);
+                    (save, self.way_to(next))
+                });
+            }
         }
-        false
+        if coroutine::TO_ANOTHER {
+            self.yield_to_loop_apart();
+        } else {
+            self.yield_to_loop();
+        }
+    }
+
+    /// Keeps the short way short.
+    #[inline(never)]
+    fn yield_to_loop_apart(&self) {
+        self.yield_to_loop();
+    }
+
+    #[inline(always)]
+    fn yield_to_loop(&self) {
+        let running = self.running();
+        running.leave_to(|| {
+            let back = Ready::leaving(running);
+            let save = self.ready.push_and(back, Ready::frame_place);
+            (save, self.the_loop.way())
+        });
+    }
+
+    /// Where the running coroutine goes when it is left: straight to the next in
+    /// line, if that has started and it is not time to look outside.
+    #[inline(always)]
+    pub(crate) fn next_way(&self) -> To {
+        if coroutine::TO_ANOTHER
+            && self.steps_left.get() > 1
+            && self.ready.is_next(Ready::has_started)
+            && let Some(next) = self.ready.pop()
+        {
+            return self.way_to(next);
+        }
+        self.the_loop.way()
+    }
+
+    /// Takes the loop's next step: to `next`, which was taken off the queue.
+    #[inline(always)]
+    fn way_to(&self, next: Ready) -> To {
+        self.ready.peek_or_stale(AHEAD, Ready::prefetch_frame);
+        // Pays only where each line is a miss in every cache.
+        if self.ready.is_crowded() {
+            self.ready.peek_or_stale(AHEAD, Ready::prefetch_more);
+        }
+        self.steps_left.set(self.steps_left.get() - 1);
+        let (raw, way) = next.into_way();
+        self.current.set(raw);
+        way
+    }
+
+    /// Whether a cancel or an expiry may be pending in the running coroutine.
+    #[inline(always)]
+    pub(crate) fn may_be_due(&self) -> bool {
+        self.dues.get() != 0 && self.running().may_be_due()
+    }
+
+    /// After a frame of the running coroutine was closed.
+    pub(crate) fn frame_closed(&self) {
+        if self.running().frame_closed() {
+            self.dues.set(self.dues.get() - 1);
+        }
     }
 
     /// The coroutine that runs.
     #[inline(always)]
     pub(crate) fn running(&self) -> Raw {
-        match self.current.get() {
-            Some(raw) => raw,
-            None => unreachable!("user code runs in coroutines only"),
-        }
+        self.current.get()
     }
 
     #[inline(always)]
@@ -236,7 +311,9 @@ impl Scheduler {
         }
         match task.raw.get().filter(|raw| !raw.is_idle()) {
             Some(raw) => {
-                raw.set_cancelled();
+                if raw.set_cancelled() {
+                    self.dues.set(self.dues.get() + 1);
+                }
                 self.interrupt(raw);
             }
             None => task.set(crate::task::flag::CANCELLED),
@@ -246,7 +323,7 @@ impl Scheduler {
     /// What a coroutine that is spawned here gets from its surroundings.
     pub(crate) fn origin(&self, spawned_at: &'static Location<'static>) -> crate::task::Origin {
         crate::task::Origin {
-            parent: self.current.get().map_or(0, |raw| raw.task().id().0),
+            parent: self.running().task().id().0,
             spawned_at,
             name: None,
             flags: 0,
@@ -270,7 +347,7 @@ impl Scheduler {
     }
 
     /// Tells the scope of a child that has ended.
-    fn tell_scope(&self, children: &Children, task: &TaskRef) {
+    fn tell_scope(&self, children: &Children, task: &Task) {
         children.remove(task);
         if children.is_empty()
             && children.owner_waits.get()

@@ -93,7 +93,9 @@ impl Scheduler {
     /// Asks the coroutine `raw` to unwind up to its `frame`.
     pub(crate) fn make_due(&self, raw: Raw, frame: FrameRef) {
         frame.set_due();
-        raw.set_due();
+        if raw.set_due() {
+            self.dues.set(self.dues.get() + 1);
+        }
         self.interrupt(raw);
     }
 
