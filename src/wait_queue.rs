@@ -48,9 +48,11 @@ pub enum Tag {
 /// A coroutine that waits, in one queue or in several.
 pub struct Waiter {
     raw: Raw,
-    /// Which of its nodes was served.
-    served: Cell<Option<usize>>,
+    /// The index of the node that was served, or `NONE`.
+    served: Cell<usize>,
 }
+
+const NONE: usize = usize::MAX;
 
 impl Waiter {
     /// Of the running coroutine.
@@ -58,25 +60,25 @@ impl Waiter {
     pub(crate) fn new(scheduler: &Scheduler) -> Waiter {
         Waiter {
             raw: scheduler.running(),
-            served: Cell::new(None),
+            served: Cell::new(NONE),
         }
     }
 
     /// The index of the node that was served.
     #[inline(always)]
     pub(crate) fn served(&self) -> Option<usize> {
-        self.served.get()
+        Some(self.served.get()).filter(|&index| index != NONE)
     }
 
     /// From here on nothing is handed to it any more.
     pub(crate) fn serve_itself(&self, index: usize) {
-        self.served.set(Some(index));
+        self.served.set(index);
     }
 
     #[inline(always)]
     fn accepts(&self, scheduler: Option<&Scheduler>) -> bool {
         // Without a runtime there are only coroutines that were leaked.
-        self.served.get().is_none()
+        self.served.get() == NONE
             && scheduler.is_some_and(|scheduler| self.raw.accepts(scheduler.ignores_shields()))
     }
 
@@ -112,8 +114,7 @@ impl<'env> Crowd<'env> {
         links.waiter.set(self.waiter);
         links.index.set(index);
         links.sibling.set(self.joined.get());
-        // From the whole node, since it is that which the pointer stands for.
-        let place = NonNull::from(node).cast::<Links>();
+        let place = node.place();
         self.joined.set(Some(place));
         queue.ends.push(place);
     }
@@ -177,6 +178,12 @@ impl<T> Node<T> {
             },
             slot: Cell::new(value),
         }
+    }
+
+    /// A pointer to the links that stands for the whole node.
+    #[inline(always)]
+    fn place(&self) -> NonNull<Links> {
+        NonNull::from(self).cast()
     }
 
     /// What it has been given, or what it brought and nobody has taken.
@@ -303,7 +310,7 @@ impl<T> WaitQueue<T> {
         unsafe {
             let links = &node.as_ref().links;
             let waiter = &*links.waiter.get();
-            waiter.served.set(Some(links.index.get()));
+            waiter.served.set(links.index.get());
             Ends::unlink(node.cast());
             scheduler.wake(waiter.raw);
         }
@@ -386,64 +393,84 @@ impl<T> WaitQueue<T> {
         count.get()
     }
 
-    /// Stands in the queue with `node` until it is served, or unwinds.
+    /// Stands in the queue until it is served, or unwinds. Gives what it was given, or
+    /// what it brought and nobody has taken.
+    ///
+    /// All of it is inlined into the caller: each return between a switch and the code
+    /// that goes on there would be mispredicted.
     #[inline(always)]
     pub(crate) fn wait(
         &self,
         scheduler: &Scheduler,
-        node: &Node<T>,
+        tag: Tag,
+        value: Option<T>,
         what: &dyn Awaited,
         at: &'static Location<'static>,
-    ) {
-        self.wait_by(scheduler, node, || {
+    ) -> Option<T> {
+        let (_, value) = self.wait_by(scheduler, tag, value, || {
             suspend::park_on(scheduler, what, at);
             true
         });
+        value
     }
 
     /// As [`WaitQueue::wait`], whatever becomes due.
     pub(crate) fn wait_deaf(
         &self,
         scheduler: &Scheduler,
-        node: &Node<T>,
+        tag: Tag,
+        value: Option<T>,
         what: &dyn Awaited,
         at: &'static Location<'static>,
-    ) {
-        self.wait_by(scheduler, node, || {
+    ) -> Option<T> {
+        let (_, value) = self.wait_by(scheduler, tag, value, || {
             suspend::park_deaf(scheduler, what, at);
             true
         });
+        value
     }
 
     /// As [`WaitQueue::wait`], but says false where that would raise.
     pub(crate) fn wait_or_due(
         &self,
         scheduler: &Scheduler,
-        node: &Node<T>,
         what: &dyn Awaited,
         at: &'static Location<'static>,
     ) -> bool {
-        self.wait_by(scheduler, node, || {
-            suspend::park_or_due(scheduler, what, at)
-        })
+        let park = || suspend::park_or_due(scheduler, what, at);
+        self.wait_by(scheduler, Tag::Plain, None, park).0
     }
 
-    /// Stands in the queue until it is served, or `park` says that it cannot go on.
+    /// Stands in the queue until it is served, which gives true, or `park` says that it
+    /// does not go on.
     #[inline(always)]
-    fn wait_by(&self, scheduler: &Scheduler, node: &Node<T>, park: impl Fn() -> bool) -> bool {
-        let waiter = &Waiter::new(scheduler);
-        waiter.stand(|crowd| {
-            crowd.join(self, node, 0);
-            loop {
-                if waiter.served().is_some() {
-                    return true;
-                }
-                if !park() {
-                    // Somebody may have come first all the same.
-                    return waiter.served().is_some();
-                }
+    fn wait_by(
+        &self,
+        scheduler: &Scheduler,
+        tag: Tag,
+        value: Option<T>,
+        park: impl Fn() -> bool,
+    ) -> (bool, Option<T>) {
+        /// Unlinks a node.
+        struct Standing<'a, T>(&'a Node<T>);
+        impl<T> Drop for Standing<'_, T> {
+            #[inline(always)]
+            fn drop(&mut self) {
+                // SAFETY: the node is borrowed, and so is its queue in the frame around us.
+                unsafe { Ends::unlink(self.0.place()) };
             }
-        })
+        }
+        let waiter = Waiter::new(scheduler);
+        let node = Node::new(tag, value);
+        node.links.waiter.set(&waiter);
+        let standing = Standing(&node);
+        self.ends.push(node.place());
+        let mut goes_on = true;
+        while goes_on && waiter.served.get() == NONE {
+            goes_on = park();
+        }
+        drop(standing);
+        (waiter.served.get() != NONE, node.take())
     }
 }
 

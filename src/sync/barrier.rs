@@ -7,7 +7,7 @@ use std::panic::Location;
 use crate::coroutine::Awaited;
 use crate::scheduler;
 use crate::suspend;
-use crate::wait_queue::{Node, Tag, WaitQueue};
+use crate::wait_queue::{Tag, WaitQueue};
 
 /// Lets a number of coroutines wait for each other, again and again.
 ///
@@ -75,7 +75,7 @@ impl Barrier {
         let scheduler = scheduler::expect("a Barrier whose others have not come");
         self.came.set(self.came.get() + 1);
         let _came = Came(self, self.turn.get());
-        (self.queue).wait(scheduler, &Node::new(Tag::Plain, None), &Others(self), at);
+        (self.queue).wait(scheduler, Tag::Plain, None, &Others(self), at);
     }
 }
 

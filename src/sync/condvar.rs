@@ -5,7 +5,7 @@ use std::panic::Location;
 
 use crate::scheduler;
 use crate::suspend;
-use crate::wait_queue::{Node, Tag, WaitQueue};
+use crate::wait_queue::WaitQueue;
 
 use super::MutexGuard;
 
@@ -61,9 +61,8 @@ impl Condvar {
     pub fn wait<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>) {
         let scheduler = scheduler::expect("Condvar::wait");
         suspend::checkpoint(scheduler);
-        let (node, at) = (Node::new(Tag::Plain, None), Location::caller());
-        let wait =
-            || (self.queue).wait_or_due(scheduler, &node, &"a notification of a Condvar", at);
+        let at = Location::caller();
+        let wait = || (self.queue).wait_or_due(scheduler, &"a notification of a Condvar", at);
         let notified = guard.without(scheduler, at, wait);
         if !notified {
             suspend::checkpoint(scheduler);

@@ -6,7 +6,7 @@ use std::panic::Location;
 
 use crate::scheduler;
 use crate::suspend;
-use crate::wait_queue::{Node, Tag, WaitQueue};
+use crate::wait_queue::{Tag, WaitQueue};
 
 /// A flag that can be waited for.
 ///
@@ -47,7 +47,7 @@ impl Event {
     ///
     /// # Panics
     /// If it has to wait outside of a runtime.
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     pub fn wait(&self) {
         if let Some(scheduler) = scheduler::current() {
@@ -55,8 +55,7 @@ impl Event {
         }
         if !self.set.get() {
             let scheduler = scheduler::expect("an Event that is not set");
-            let node = Node::new(Tag::Plain, None);
-            (self.queue).wait(scheduler, &node, &"an Event", Location::caller());
+            (self.queue).wait(scheduler, Tag::Plain, None, &"an Event", Location::caller());
         }
     }
 

@@ -1,6 +1,7 @@
 //! Channels and locks.
 
 mod barrier;
+mod broadcast;
 mod channel;
 mod condvar;
 mod event;
@@ -12,8 +13,10 @@ mod rwlock;
 mod select;
 mod semaphore;
 mod wait_group;
+mod watch;
 
 pub use barrier::{Barrier, BarrierWaitResult};
+pub use broadcast::{BroadcastError, BroadcastReceiver, BroadcastSender, broadcast};
 pub use channel::{
     IntoIter, Iter, Receiver, RecvError, SendError, Sender, TryIter, TryRecvError, TrySendError,
     channel, unbounded,
@@ -27,6 +30,7 @@ pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use select::{Select, SelectTimeoutError, SelectedOperation, TrySelectError};
 pub use semaphore::{Semaphore, SemaphorePermit};
 pub use wait_group::WaitGroup;
+pub use watch::{WatchReceiver, WatchRef, WatchSender, watch};
 
 /// What `select!` expands to.
 #[doc(hidden)]

@@ -7,7 +7,7 @@ use std::panic::Location;
 
 use crate::scheduler::{self, Scheduler};
 use crate::suspend;
-use crate::wait_queue::{Node, Tag, WaitQueue};
+use crate::wait_queue::{Tag, WaitQueue};
 
 use super::holder::{Held, Holder};
 
@@ -82,7 +82,7 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// # Panics
     /// If it has to wait outside of a runtime.
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     pub fn lock(&self) -> MutexGuard<'_, T> {
         let scheduler = scheduler::current();
@@ -126,23 +126,25 @@ impl State {
             self.holder.set(Some(me));
         } else {
             let scheduler = scheduler::expect("a Mutex that is locked");
-            self.wait(scheduler, me, false);
+            (self.queue).wait(scheduler, Tag::Plain, Some(me), &self.what(me), me.at);
         }
     }
 
-    #[inline(never)]
-    fn wait(&self, scheduler: &Scheduler, me: Holder, deaf: bool) {
-        let node = Node::new(Tag::Plain, Some(me));
-        let what = Held {
+    fn what(&self, me: Holder) -> Held<'_> {
+        Held {
             what: "the Mutex",
             one: &self.holder,
             many: None,
             waiter: me,
-        };
-        if deaf {
-            self.queue.wait_deaf(scheduler, &node, &what, me.at);
+        }
+    }
+
+    /// As `lock`, whatever becomes due.
+    fn lock_deaf(&self, scheduler: &Scheduler, me: Holder) {
+        if self.holder.get().is_none() {
+            self.holder.set(Some(me));
         } else {
-            self.queue.wait(scheduler, &node, &what, me.at);
+            (self.queue).wait_deaf(scheduler, Tag::Plain, Some(me), &self.what(me), me.at);
         }
     }
 
@@ -173,13 +175,8 @@ impl<T: ?Sized> MutexGuard<'_, T> {
         self.value = None;
         self.mutex.state.release();
         let result = wait();
-        let state = &self.mutex.state;
         let me = Holder::new(Some(scheduler), at);
-        if state.holder.get().is_none() {
-            state.holder.set(Some(me));
-        } else {
-            state.wait(scheduler, me, true);
-        }
+        self.mutex.state.lock_deaf(scheduler, me);
         self.value = Some(self.mutex.value.borrow_mut());
         result
     }

@@ -6,7 +6,7 @@ use std::panic::Location;
 
 use crate::scheduler;
 use crate::suspend;
-use crate::wait_queue::{Node, Tag, WaitQueue};
+use crate::wait_queue::{Tag, WaitQueue};
 
 use super::holder::{Held, Holder};
 
@@ -147,8 +147,8 @@ impl<T> OnceCell<T> {
             many: None,
             waiter: me,
         };
-        let node = Node::new(Tag::Plain, Some(me));
-        self.queue.wait(scheduler, &node, &what, me.at);
+        self.queue
+            .wait(scheduler, Tag::Plain, Some(me), &what, me.at);
     }
 }
 

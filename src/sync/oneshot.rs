@@ -8,7 +8,7 @@ use std::rc::Rc;
 use crate::coroutine::Awaited;
 use crate::scheduler;
 use crate::suspend;
-use crate::wait_queue::{Node, Tag, WaitQueue};
+use crate::wait_queue::{Tag, WaitQueue};
 
 use super::{RecvError, SendError, TryRecvError};
 
@@ -102,10 +102,10 @@ impl<T> OneReceiver<T> {
             Err(TryRecvError::Closed) => Err(RecvError),
             Err(TryRecvError::Empty) => {
                 let scheduler = scheduler::expect("a oneshot that has to wait");
-                let node = Node::new(Tag::Plain, None);
-                let what = Shot::item(&self.shot);
-                (self.shot.queue).wait(scheduler, &node, &what, Location::caller());
-                node.take().ok_or(RecvError)
+                let (what, at) = (Item(self.shot.made_at), Location::caller());
+                (self.shot.queue)
+                    .wait(scheduler, Tag::Plain, None, &what, at)
+                    .ok_or(RecvError)
             }
         }
     }
@@ -126,12 +126,6 @@ impl<T> OneReceiver<T> {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         !self.shot.has_sender.get()
-    }
-}
-
-impl<T> Shot<T> {
-    fn item(&self) -> Item {
-        Item(self.made_at)
     }
 }
 

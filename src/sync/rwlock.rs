@@ -7,7 +7,7 @@ use std::panic::Location;
 
 use crate::scheduler;
 use crate::suspend;
-use crate::wait_queue::{Node, Tag, WaitQueue};
+use crate::wait_queue::{Tag, WaitQueue};
 
 use super::holder::{Held, Holder, Holders};
 
@@ -188,8 +188,7 @@ impl State {
             many: Some(&self.readers),
             waiter: me,
         };
-        let node = Node::new(tag, Some(me));
-        self.queue.wait(scheduler, &node, &what, me.at);
+        self.queue.wait(scheduler, tag, Some(me), &what, me.at);
     }
 
     /// Hands the lock to those whose turn it is.

@@ -6,7 +6,7 @@ use std::panic::Location;
 
 use crate::scheduler;
 use crate::suspend;
-use crate::wait_queue::{Node, Tag, WaitQueue};
+use crate::wait_queue::{Tag, WaitQueue};
 
 use super::holder::{Held, Holder, Holders};
 
@@ -101,7 +101,7 @@ impl Semaphore {
         }
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn wait(&self, me: Holder) {
         let scheduler = scheduler::expect("a Semaphore without permits");
         let what = Held {
@@ -110,8 +110,7 @@ impl Semaphore {
             many: Some(&self.holders),
             waiter: me,
         };
-        let node = Node::new(Tag::Plain, None);
-        self.queue.wait(scheduler, &node, &what, me.at);
+        self.queue.wait(scheduler, Tag::Plain, None, &what, me.at);
     }
 }
 

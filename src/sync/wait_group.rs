@@ -8,7 +8,7 @@ use std::rc::Rc;
 use crate::coroutine::Awaited;
 use crate::scheduler;
 use crate::suspend;
-use crate::wait_queue::{Node, Tag, WaitQueue};
+use crate::wait_queue::{Tag, WaitQueue};
 
 /// Waits until all its clones are dropped.
 ///
@@ -69,8 +69,8 @@ impl WaitGroup {
         drop(self);
         if inner.members.get() > 0 {
             let scheduler = scheduler::expect("a WaitGroup with other members");
-            let node = Node::new(Tag::Plain, None);
-            (inner.queue).wait(scheduler, &node, &Members(&inner), Location::caller());
+            let what = Members(&inner);
+            (inner.queue).wait(scheduler, Tag::Plain, None, &what, Location::caller());
         }
     }
 }

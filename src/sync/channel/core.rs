@@ -18,7 +18,7 @@ use std::panic::Location;
 
 use crate::coroutine::Awaited;
 use crate::scheduler;
-use crate::wait_queue::{Node, Tag, WaitQueue, Waiter};
+use crate::wait_queue::{Tag, WaitQueue, Waiter};
 
 use super::error::{RecvError, SendError, TryRecvError, TrySendError};
 
@@ -187,8 +187,7 @@ impl<T> Chan<T> {
     }
 
     /// Waits until the item is sent.
-    #[cold]
-    #[inline(never)]
+    #[inline(always)]
     pub(in crate::sync) fn wait_to_send(
         &self,
         item: T,
@@ -196,26 +195,27 @@ impl<T> Chan<T> {
     ) -> Result<(), SendError<T>> {
         let scheduler = scheduler::expect("a send that has to wait");
         let settle = Settle(self);
-        let node = Node::new(Tag::Plain, Some(item));
-        self.sending.wait(scheduler, &node, &Room(self), at);
+        let left = (self.sending).wait(scheduler, Tag::Plain, Some(item), &Room(self), at);
         // Whoever has served it has seen to those behind.
         std::mem::forget(settle);
-        match node.take() {
+        match left {
             None => Ok(()),
             Some(item) => Err(SendError(item)),
         }
     }
 
     /// Waits for an item.
-    #[inline(never)]
+    #[inline(always)]
     pub(super) fn wait_to_recv(&self, at: &'static Location<'static>) -> Result<T, RecvError> {
         let scheduler = scheduler::expect("a receive that has to wait");
-        let node = Node::new(Tag::Plain, None);
-        // An offer that stands first shall know that there is a receiver now; the
-        // queue is looked at only when it comes to run.
-        self.sending.nudge(None);
-        self.receiving.wait(scheduler, &node, &Item(self), at);
-        node.take().ok_or(RecvError)
+        // An offer that stands first shall know that there is a receiver now; it looks
+        // only when it comes to run.
+        if !self.sending.is_empty() {
+            self.sending.nudge(None);
+        }
+        (self.receiving)
+            .wait(scheduler, Tag::Plain, None, &Item(self), at)
+            .ok_or(RecvError)
     }
 
     pub(super) fn sender_is_gone(&self) {

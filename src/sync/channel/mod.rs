@@ -147,7 +147,7 @@ impl<T> Receiver<T> {
     ///
     /// # Panics
     /// If it has to wait outside of a runtime.
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     pub fn recv(&self) -> Result<T, RecvError> {
         if let Some(scheduler) = scheduler::current() {
