@@ -115,6 +115,7 @@ mod spawn;
 #[allow(unsafe_code)]
 mod stack;
 mod suspend;
+pub mod sync;
 #[allow(unsafe_code)]
 mod task;
 mod testing;
@@ -125,6 +126,8 @@ mod timers;
 #[allow(unsafe_code)]
 mod to_thread;
 mod unwind;
+#[allow(unsafe_code)]
+mod wait_queue;
 
 pub use block_on::block_on;
 pub use gather::{AsCompleted, as_completed, gather, gather_results};

@@ -70,6 +70,11 @@ fn leave_parked(
     scheduler.running().leave_parked(&wait, deaf, next)
 }
 
+/// Goes to the back of the ready queue, and raises nothing when it comes back.
+pub(crate) fn let_others_run(scheduler: &Scheduler) {
+    scheduler.running().leave_ready();
+}
+
 /// Goes to the back of the ready queue: everybody who is ready runs first.
 ///
 /// A suspension point. With nobody else ready it returns at once. Outside of a

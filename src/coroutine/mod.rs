@@ -269,14 +269,39 @@ impl Raw {
         if self.co().state.get() & STATE != PARKED || self.has(DEAF) {
             return None;
         }
+        self.due_where_it_waits(ignore_shields)?;
+        self.add(INTERRUPTED);
+        self.wake()
+    }
+
+    /// What may be raised in a suspended coroutine.
+    fn due_where_it_waits(&self, ignore_shields: bool) -> Option<Silent> {
         let (top, depth) = match self.co().baggage.get() {
             // SAFETY: baggage is on the stack of its coroutine like a wait.
             Some(baggage) => unsafe { (baggage.as_ref().top, baggage.as_ref().depth) },
             None => (None, 0),
         };
-        frames::due(top, depth, self.has(CANCELLED), ignore_shields)?;
-        self.add(INTERRUPTED);
-        self.wake()
+        frames::due(top, depth, self.has(CANCELLED), ignore_shields)
+    }
+
+    /// Whether a suspended coroutine takes what is handed to it: it will come
+    /// back to its wait, and nothing is due there that comes first.
+    #[inline(always)]
+    pub(crate) fn accepts(&self, ignore_shields: bool) -> bool {
+        match self.hot().get() & STATE {
+            // Whoever makes something due interrupts the wait where it may.
+            PARKED => true,
+            // Woken by somebody else meanwhile.
+            ACTIVE => self.accepts_awake(ignore_shields),
+            // Leaked.
+            _ => false,
+        }
+    }
+
+    #[cold]
+    fn accepts_awake(&self, ignore_shields: bool) -> bool {
+        let due = || self.may_be_due() && self.due_where_it_waits(ignore_shields).is_some();
+        self.has(DEAF) || !self.has(INTERRUPTED) && !due()
     }
 
     /// Leaves the running coroutine to `next`, until somebody wakes it. False if

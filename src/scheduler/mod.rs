@@ -90,6 +90,8 @@ pub(crate) struct Scheduler {
     pub(crate) blocked: RefCell<HashMap<u64, Raw>>,
     /// Coroutines spawned through a handle, by the number of the handle.
     pub(crate) remote: RefCell<HashMap<u64, TaskRef>>,
+    /// The state of the random numbers that a `select!` picks with.
+    random: Cell<u64>,
     /// What `run` reports instead of a result.
     deadlock: RefCell<Option<Snapshot>>,
 }
@@ -143,6 +145,7 @@ impl Scheduler {
             threads: config.threads.clone(),
             blocked: RefCell::default(),
             remote: RefCell::default(),
+            random: Cell::new(config.seed.map_or_else(|| fastrand::u64(..), |seed| !seed)),
             deadlock: RefCell::default(),
         })
     }
@@ -290,6 +293,14 @@ impl Scheduler {
         if let Some(ready) = raw.wake() {
             self.put(ready);
         }
+    }
+
+    /// A random number below `n`; with a seed, the same ones in every run.
+    pub(crate) fn random_below(&self, n: usize) -> usize {
+        let mut random = fastrand::Rng::with_seed(self.random.get());
+        let number = random.usize(..n);
+        self.random.set(random.get_seed());
+        number
     }
 
     /// Lets a coroutine notice what is due, if it is parked where that may be
