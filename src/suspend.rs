@@ -72,7 +72,7 @@ fn leave_parked(
 
 /// Goes to the back of the ready queue, and raises nothing when it comes back.
 pub(crate) fn let_others_run(scheduler: &Scheduler) {
-    scheduler.running().leave_ready();
+    scheduler.yield_now();
 }
 
 /// Goes to the back of the ready queue: everybody who is ready runs first.

@@ -288,7 +288,7 @@ impl Raw {
     /// back to its wait, and nothing is due there that comes first.
     #[inline(always)]
     pub(crate) fn accepts(&self, ignore_shields: bool) -> bool {
-        match self.hot().get() & STATE {
+        match self.co().state.get() & STATE {
             // Whoever makes something due interrupts the wait where it may.
             PARKED => true,
             // Woken by somebody else meanwhile.
