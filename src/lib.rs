@@ -103,6 +103,8 @@ mod inbox;
 mod local;
 #[allow(unsafe_code)]
 mod panic_count;
+#[allow(dead_code)]
+mod probe;
 mod race;
 #[allow(unsafe_code)]
 mod ready;
