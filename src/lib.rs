@@ -100,10 +100,10 @@ mod gather;
 mod generator;
 mod handle;
 mod inbox;
+mod json;
 mod local;
 #[allow(unsafe_code)]
 mod panic_count;
-#[allow(dead_code)]
 mod probe;
 mod race;
 #[allow(unsafe_code)]
@@ -126,6 +126,7 @@ mod timeout;
 mod timers;
 #[allow(unsafe_code)]
 mod to_thread;
+mod trace;
 mod unwind;
 
 pub use block_on::block_on;

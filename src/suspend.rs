@@ -100,7 +100,7 @@ pub fn yield_now() {
     if running.may_be_due() {
         raise_due(scheduler, running);
     }
-    if scheduler.is_alone() {
+    if scheduler.is_alone(Location::caller()) {
         return;
     }
     running.leave_ready();

@@ -62,6 +62,8 @@ pub(crate) struct Scheduler {
     current: Cell<Option<Raw>>,
     /// Steps until the next look outside.
     steps_left: Cell<u32>,
+    /// Where the last yield was that had to go through the loop.
+    yielded_at: Cell<Option<&'static Location<'static>>>,
     /// Coroutines that have not ended.
     alive: Cell<usize>,
     phase: Cell<Phase>,
@@ -122,6 +124,7 @@ impl Scheduler {
             ready: ReadyQueue::new(config.seed),
             current: Cell::new(None),
             steps_left: Cell::new(STEPS),
+            yielded_at: Cell::new(None),
             alive: Cell::new(0),
             phase: Cell::new(Phase::Running),
             stacks: Stacks::new(config.stack_size)?,
@@ -209,11 +212,15 @@ impl Scheduler {
     }
 
     /// The running coroutine may go on without a switch: nobody else is ready,
-    /// and it is not time to look outside.
+    /// and it is not time to look outside. `at` is where it yields.
     #[inline(always)]
-    pub(crate) fn is_alone(&self) -> bool {
+    pub(crate) fn is_alone(&self, at: &'static Location<'static>) -> bool {
         let left = self.steps_left.get();
-        if left > 1 && self.ready.is_empty() {
+        if left <= 1 {
+            self.yielded_at.set(Some(at));
+            return false;
+        }
+        if self.ready.is_empty() {
             self.steps_left.set(left - 1);
             return true;
         }

@@ -40,7 +40,7 @@ impl Scheduler {
         let raw = task.raw.get();
         let wait = raw.as_ref().and_then(Raw::wait);
         let why = match (&stop, wait) {
-            (Stop::Yield(_), _) => Stopped::Yielded,
+            (Stop::Yield(_), _) => Stopped::Yielded(self.yielded_at.take()),
             (Stop::Done, _) => Stopped::Ended,
             (Stop::Park, None) => Stopped::NoStack,
             (Stop::Park, Some(wait)) => {
@@ -94,7 +94,7 @@ impl Scheduler {
     /// Sleeps until there is mail or the time has passed.
     pub(super) fn sleep_outside(&self, at_most: Option<Duration>) {
         if self.is_observed() {
-            self.saw(&Event::Sleeps { at_most });
+            self.saw(&Event::Sleeps);
         }
         self.inbox.sleep(at_most);
         if self.is_observed() {
