@@ -2,4 +2,5 @@
 #![allow(dead_code)]
 
 pub mod chrome;
+pub mod chromium;
 pub mod folder;
