@@ -28,7 +28,6 @@ impl Scheduler {
     pub(super) fn observed_step(&self, next: Ready) -> Stop {
         let task = next.task_ref();
         let left = self.steps_left.replace(1);
-        self.clock.now();
         self.saw(&Event::StepBegins {
             who: &task,
             ready: self.ready.len(),
@@ -37,6 +36,7 @@ impl Scheduler {
         let stop = self.step(next);
         self.probes.set_cause(Cause::Loop);
         self.steps_left.set(left);
+        let at = self.clock.traced();
         let raw = task.raw.get();
         let wait = raw.as_ref().and_then(Raw::wait);
         let why = match (&stop, wait) {
@@ -44,14 +44,15 @@ impl Scheduler {
             (Stop::Done, _) => Stopped::Ended,
             (Stop::Park, None) => Stopped::NoStack,
             (Stop::Park, Some(wait)) => {
-                wait.since.set(self.clock.now());
+                wait.since.set(self.clock.last());
                 Stopped::Parked(wait)
             }
         };
-        self.saw(&Event::StepEnds {
+        let event = Event::StepEnds {
             who: &task,
             stop: why,
-        });
+        };
+        self.probes.saw(at, &event);
         stop
     }
 

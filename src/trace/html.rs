@@ -19,9 +19,16 @@ use super::event::{Chunk, Place, Record, What};
 use super::sources::Sources;
 use super::writer::Format;
 
-const PAGE: &str = include_str!("player.html");
-const STYLE: &str = include_str!("player.css");
-const SCRIPT: &str = include_str!("player.js");
+const PAGE: &str = include_str!("player/page.html");
+const STYLE: &str = include_str!("player/page.css");
+/// Parts of one script, in one scope.
+const SCRIPT: &str = concat!(
+    include_str!("player/model.js"),
+    include_str!("player/words.js"),
+    include_str!("player/stage.js"),
+    include_str!("player/lanes.js"),
+    include_str!("player/player.js"),
+);
 
 /// More would make the page slow.
 const MOST: u64 = 400_000;
