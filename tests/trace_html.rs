@@ -242,7 +242,7 @@ fn pointing_at_a_lane_says_why_it_stopped() {
     page.press("End", false);
     let (x, _) = page.place("#scroller");
     let top = page.eval("document.getElementById('scroller').getBoundingClientRect().top");
-    let rows = top.as_f64().unwrap() + 22.0;
+    let rows = top.as_f64().unwrap() + 26.0;
     // The lanes of five coroutines are 30 pixels high each.
     page.mouse("mouseMoved", x, rows + 2.0 * 30.0 + 15.0);
     let tip = page.text("#tip");

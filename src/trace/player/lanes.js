@@ -1,6 +1,6 @@
 // The lanes: a canvas as large as what is seen of them.
 
-const canvas = $("lanes"), scroller = $("scroller"), RULER = 22;
+const canvas = $("lanes"), scroller = $("scroller"), RULER = 26;
 let moment = 0, chosen = -1, axis = "steps", colours = {}, follow = true;
 const zoom = { steps: 16, time: 0 }; // pixels for an event, pixels for a nanosecond
 const view = { width: 0, height: 0, label: 0, row: 24, origin: 0 };
@@ -78,29 +78,29 @@ function draw() {
     const y = Y(lane), own = t.lanes[lane].own;
     c.fillStyle = colours.grid;
     c.fillRect(view.label, y + view.row - 1, room, 1);
-    // What is narrower than a pixel is painted once; steps come first.
-    let painted = -1e9, stepped = -1e9;
-    for (let k = Math.max(0, lastOwn(lane, first)); k < own.length && own[k] <= last; k++) {
-      const state = stateAfter(t.events[own[k]].kind);
-      const right = k + 1 < own.length ? own[k + 1] : state === GONE ? own[k] : t.events.length;
-      const x0 = Math.round(Math.max(view.label - 2, X(where(own[k])))), x1 = Math.round(Math.min(view.width + 2, X(where(right))));
-      if (state === GONE) continue;
-      if (state === RUN ? x0 === x1 && x0 === stepped : x1 <= painted) continue;
-      painted = x1;
-      const w = Math.max(1, x1 - x0);
-      if (state === RUN) {
-        stepped = x0;
-        painted = x0 + w;
-        c.fillStyle = colours.run;
-        c.fillRect(x0, y + pad, w, bar);
-      } else if (state === READY) {
-        c.fillStyle = colours["ready-soft"];
-        c.fillRect(x0, y + pad, w, bar);
-        c.fillStyle = colours.ready;
-        c.fillRect(x0, y + pad + bar - 2, w, 2);
-      } else {
-        c.fillStyle = colours.wait;
-        c.fillRect(x0, y + view.row / 2 - 1, w, 1.5);
+    // Steps on top of all else; what is narrower than a pixel is painted once.
+    for (const steps of [false, true]) {
+      let painted = -1e9;
+      for (let k = Math.max(0, lastOwn(lane, first)); k < own.length && own[k] <= last; k++) {
+        const state = stateAfter(t.events[own[k]].kind);
+        if (state === GONE || (state === RUN) !== steps) continue;
+        const right = k + 1 < own.length ? own[k + 1] : t.events.length;
+        const x0 = Math.round(Math.max(view.label - 2, X(where(own[k]))));
+        const x1 = Math.max(x0 + 1, Math.round(Math.min(view.width + 2, X(where(right)))));
+        if (x1 <= painted) continue;
+        painted = x1;
+        if (state === RUN) {
+          c.fillStyle = colours.run;
+          c.fillRect(x0, y + pad, x1 - x0, bar);
+        } else if (state === READY) {
+          c.fillStyle = colours["ready-soft"];
+          c.fillRect(x0, y + pad, x1 - x0, bar);
+          c.fillStyle = colours.ready;
+          c.fillRect(x0, y + pad + bar - 2, x1 - x0, 2);
+        } else {
+          c.fillStyle = colours.wait;
+          c.fillRect(x0, y + view.row / 2 - 1, x1 - x0, 1.5);
+        }
       }
     }
   }
@@ -177,11 +177,11 @@ function ruler(c, X, room, scale) {
   let every = 10 ** Math.ceil(Math.log10(Math.max(80 / scale, 1)));
   if (every * scale > 400) every /= 5; else if (every * scale > 200) every /= 2;
   if (axis === "steps") every = Math.max(1, Math.round(every));
-  c.fillText(axis === "steps" ? "event" : "time", 8, RULER / 2);
+  c.fillText(axis === "steps" ? "event" : "time", 8, 9);
   for (let pos = Math.ceil(view.origin / every) * every; X(pos) < view.width - 30; pos += every) {
     if (pos > length()) break;
     c.fillRect(X(pos), RULER - 5, 1, 5);
-    c.fillText(axis === "steps" ? String(pos + 1) : time(pos), X(pos) + 3, RULER / 2);
+    c.fillText(axis === "steps" ? String(pos + 1) : time(pos), X(pos) + 3, 9);
   }
   c.fillStyle = colours.focus;
   const x = X(where(moment)) + (axis === "steps" ? scale / 2 : 1);

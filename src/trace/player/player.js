@@ -128,14 +128,15 @@ function keys(event) {
   const target = event.target;
   // Sliders and radio buttons have keys of their own.
   const own = target instanceof HTMLInputElement;
+  const slides = own && target.type === "range";
   const shift = event.shiftKey;
   const actions = {
     ArrowRight: own ? undefined : () => (shift ? turn(1) : step(1)),
     ArrowLeft: own ? undefined : () => (shift ? turn(-1) : step(-1)),
     ArrowUp: own ? undefined : () => choose(chosen < 0 ? 0 : chosen - 1),
     ArrowDown: own ? undefined : () => choose(chosen + 1),
-    Home: own ? undefined : () => { pause(); go(0, false); },
-    End: own ? undefined : () => { pause(); go(t.events.length - 1, false); },
+    Home: slides ? undefined : () => { pause(); go(0, false); },
+    End: slides ? undefined : () => { pause(); go(t.events.length - 1, false); },
     " ": target instanceof HTMLButtonElement || target.type === "radio" ? undefined : () => (playing ? pause() : play()),
     "+": () => faster(5),
     "=": () => faster(5),
