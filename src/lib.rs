@@ -100,9 +100,11 @@ mod gather;
 mod generator;
 mod handle;
 mod inbox;
+mod json;
 mod local;
 #[allow(unsafe_code)]
 mod panic_count;
+mod probe;
 mod race;
 #[allow(unsafe_code)]
 mod ready;
@@ -125,6 +127,7 @@ mod timeout;
 mod timers;
 #[allow(unsafe_code)]
 mod to_thread;
+mod trace;
 mod unwind;
 #[allow(unsafe_code)]
 mod wait_queue;

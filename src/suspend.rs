@@ -5,6 +5,7 @@
 //! what became due meanwhile. Whoever waits checks its condition in a loop: a
 //! wake may be meant for an earlier wait.
 
+use std::cell::Cell;
 use std::panic::Location;
 
 use crate::coroutine::{Awaited, Wait};
@@ -65,6 +66,7 @@ fn leave_parked(
     deaf: bool,
 ) -> bool {
     let since = scheduler.clock.last();
+    let since = Cell::new(since);
     let wait = Wait { what, at, since };
     let next = || scheduler.next_way();
     scheduler.running().leave_parked(&wait, deaf, next)
@@ -72,7 +74,7 @@ fn leave_parked(
 
 /// Goes to the back of the ready queue, and raises nothing when it comes back.
 pub(crate) fn let_others_run(scheduler: &Scheduler) {
-    scheduler.yield_now();
+    scheduler.yield_now(Location::caller());
 }
 
 /// Goes to the back of the ready queue: everybody who is ready runs first.
@@ -101,7 +103,7 @@ pub fn yield_now() {
         return outside();
     };
     checkpoint(scheduler);
-    scheduler.yield_now();
+    scheduler.yield_now(Location::caller());
     checkpoint(scheduler);
 }
 

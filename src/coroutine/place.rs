@@ -76,6 +76,15 @@ impl Ready {
         (!self.has_started()).then(|| unsafe { TaskRef::from_address(self.who) })
     }
 
+    /// One more reference to the task.
+    pub(crate) fn task_ref(&self) -> TaskRef {
+        match self.stack() {
+            Some(raw) => raw.task_ref(),
+            // SAFETY: a new place owns a reference.
+            None => unsafe { TaskRef::another(self.who.cast()) },
+        }
+    }
+
     /// The stack of one that has started.
     #[inline(always)]
     pub(crate) fn stack(&self) -> Option<Raw> {

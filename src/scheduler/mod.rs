@@ -13,6 +13,7 @@ mod current;
 #[allow(unsafe_code)]
 mod end;
 mod life;
+mod observed;
 mod outside;
 #[allow(unsafe_code)]
 mod stacks;
@@ -29,6 +30,7 @@ use crate::coroutine::{self, Loop, Ready, To};
 use crate::frames::FrameRef;
 use crate::generator::raw::Raw;
 use crate::inbox::Inbox;
+use crate::probe::{Probe, Probes};
 use crate::ready::ReadyQueue;
 use crate::snapshot::{CoroutineInfo, Snapshot};
 use crate::task::Children;
@@ -67,6 +69,8 @@ pub(crate) struct Scheduler {
     steps_left: Cell<u32>,
     /// Coroutines in which a cancel or an expiry is pending.
     dues: Cell<u32>,
+    /// Where the last yield was that had to go through the loop.
+    yielded_at: Cell<Option<&'static Location<'static>>>,
     /// Coroutines that have not ended.
     alive: Cell<usize>,
     phase: Cell<Phase>,
@@ -92,6 +96,8 @@ pub(crate) struct Scheduler {
     pub(crate) remote: RefCell<HashMap<u64, TaskRef>>,
     /// The state of the random numbers that a `select!` picks with.
     random: Cell<u64>,
+    /// Who watches; nobody, usually.
+    probes: Probes,
     /// What `run` reports instead of a result.
     deadlock: RefCell<Option<Snapshot>>,
 }
@@ -124,7 +130,7 @@ pub(crate) fn next_id() -> u64 {
 impl Scheduler {
     /// # Errors
     /// The system gives no stack.
-    pub(crate) fn new(config: &Config) -> io::Result<Scheduler> {
+    pub(crate) fn new(config: &Config, probes: Vec<Box<dyn Probe>>) -> io::Result<Scheduler> {
         let stacks = Stacks::new(config.stack_size)?;
         Ok(Scheduler {
             ready: ReadyQueue::new(config.seed),
@@ -133,6 +139,7 @@ impl Scheduler {
             steps_left: Cell::new(STEPS),
             dues: Cell::new(0),
             ended: Cell::new(None),
+            yielded_at: Cell::new(None),
             alive: Cell::new(0),
             phase: Cell::new(Phase::Running),
             stacks,
@@ -146,21 +153,31 @@ impl Scheduler {
             blocked: RefCell::default(),
             remote: RefCell::default(),
             random: Cell::new(config.seed.map_or_else(|| fastrand::u64(..), |seed| !seed)),
+            probes: Probes::new(probes),
             deadlock: RefCell::default(),
         })
     }
 
     /// Runs all coroutines until none is left.
     fn run_to_end(&self) {
+        if self.is_observed() {
+            self.run_observed();
+        } else {
+            self.turn(|next| self.step(next));
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn run_observed(&self) {
+        self.turn(|next| self.observed_step(next));
+    }
+
+    #[inline(always)]
+    fn turn(&self, step: impl Fn(Ready)) {
         loop {
             while let Some(next) = self.next() {
-                match next.stack() {
-                    Some(raw) => {
-                        self.current.set(raw);
-                        self.the_loop.enter(next, raw);
-                    }
-                    None => self.start(next),
-                }
+                step(next);
                 if let Some(raw) = self.ended.take() {
                     self.stack_is_free(raw);
                 }
@@ -184,6 +201,18 @@ impl Scheduler {
         Some(next)
     }
 
+    /// Lets a coroutine run until somebody leaves to the loop.
+    #[inline(always)]
+    fn step(&self, next: Ready) {
+        match next.stack() {
+            Some(raw) => {
+                self.current.set(raw);
+                self.the_loop.enter(next, raw);
+            }
+            None => self.start(next),
+        }
+    }
+
     /// One step less; true when it is time to look outside.
     #[inline(always)]
     fn counts_down(&self) -> bool {
@@ -195,8 +224,9 @@ impl Scheduler {
     /// Lets everybody who is ready run before the running coroutine goes on.
     ///
     /// With nobody else there, and no time to look outside, there is no switch.
+    /// `at` is where it yields.
     #[inline(always)]
-    pub(crate) fn yield_now(&self) {
+    pub(crate) fn yield_now(&self, at: &'static Location<'static>) {
         let left = self.steps_left.get();
         if left > 1 {
             if self.ready.is_empty() {
@@ -212,20 +242,21 @@ impl Scheduler {
             }
         }
         if coroutine::TO_ANOTHER {
-            self.yield_to_loop_apart();
+            self.yield_to_loop_apart(at);
         } else {
-            self.yield_to_loop();
+            self.yield_to_loop(at);
         }
     }
 
     /// Keeps the short way short.
     #[inline(never)]
-    fn yield_to_loop_apart(&self) {
-        self.yield_to_loop();
+    fn yield_to_loop_apart(&self, at: &'static Location<'static>) {
+        self.yield_to_loop(at);
     }
 
     #[inline(always)]
-    fn yield_to_loop(&self) {
+    fn yield_to_loop(&self, at: &'static Location<'static>) {
+        self.yielded_at.set(Some(at));
         let running = self.running();
         running.leave_to(|| {
             let back = Ready::leaving(running);
@@ -291,6 +322,9 @@ impl Scheduler {
     #[inline(always)]
     pub(crate) fn wake(&self, raw: Raw) {
         if let Some(ready) = raw.wake() {
+            if self.is_observed() {
+                self.saw_wake(raw);
+            }
             self.put(ready);
         }
     }
@@ -307,6 +341,9 @@ impl Scheduler {
     /// raised.
     pub(crate) fn interrupt(&self, raw: Raw) {
         if let Some(ready) = raw.interrupt(self.ignores_shields()) {
+            if self.is_observed() {
+                self.saw_wake(raw);
+            }
             self.put(ready);
         }
     }
@@ -346,6 +383,9 @@ impl Scheduler {
     #[inline(always)]
     pub(crate) fn spawn(&self, task: TaskRef) {
         self.alive.set(self.alive.get() + 1);
+        if self.is_observed() {
+            self.saw_spawn(&task);
+        }
         self.put(Ready::new(task));
     }
 
