@@ -111,9 +111,11 @@ fn arrows_lead_from_the_wake_to_its_step() {
     let trace = traced("arrows", || {
         let sleeper = named("sleeper", || sleep(Duration::from_millis(1)));
         let parked = named("parked", park);
-        let thread = named("thread", || to_thread(|| ()));
+        let (go, may_end) = std::sync::mpsc::channel();
+        let thread = named("thread", move || to_thread(move || may_end.recv().unwrap()));
         let target = parked.coroutine().clone();
         named("waker", move || target.unpark()).join().unwrap();
+        go.send(()).unwrap();
         for handle in [sleeper, parked, thread] {
             handle.join().unwrap();
         }
