@@ -102,6 +102,7 @@ mod handle;
 mod inbox;
 pub mod io;
 mod local;
+pub mod net;
 #[allow(unsafe_code)]
 mod panic_count;
 mod race;

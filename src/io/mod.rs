@@ -4,4 +4,4 @@ mod adapter;
 mod registration;
 
 pub use adapter::Async;
-pub(crate) use registration::{Registration, Waiting};
+pub(crate) use registration::{Limits, Registration, Waiting};

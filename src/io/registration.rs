@@ -1,7 +1,7 @@
 //! How an operation on a descriptor waits: try, and where that would block, let
 //! the reactor tell when to try again.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -27,11 +27,34 @@ pub(crate) struct Registration {
 
 /// How one operation waits.
 #[derive(Clone, Copy)]
-pub(crate) struct Waiting {
+pub(crate) struct Waiting<'a> {
     pub(crate) direction: Direction,
-    /// How long it may take; then it fails with `WouldBlock`, as in std.
-    pub(crate) timeout: Option<Duration>,
+    pub(crate) limits: Option<&'a Limits>,
     pub(crate) at: &'static Location<'static>,
+}
+
+/// How long operations may wait. As in std, one that may not wait any longer
+/// fails with `WouldBlock`, and duplicates of a descriptor share their limits.
+#[derive(Default)]
+pub(crate) struct Limits {
+    pub(crate) read_timeout: Cell<Option<Duration>>,
+    pub(crate) write_timeout: Cell<Option<Duration>>,
+    /// They never wait.
+    pub(crate) nonblocking: Cell<bool>,
+}
+
+impl Waiting<'_> {
+    fn never(&self) -> bool {
+        self.limits.is_some_and(|limits| limits.nonblocking.get())
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        let limits = self.limits?;
+        match self.direction {
+            Direction::Read => limits.read_timeout.get(),
+            Direction::Write => limits.write_timeout.get(),
+        }
+    }
 }
 
 impl Registration {
@@ -44,7 +67,7 @@ impl Registration {
     pub(crate) fn run<R>(
         &self,
         fd: BorrowedFd<'_>,
-        waiting: Waiting,
+        waiting: Waiting<'_>,
         mut attempt: impl FnMut() -> io::Result<R>,
     ) -> io::Result<R> {
         let scheduler = scheduler::current();
@@ -53,11 +76,14 @@ impl Registration {
         }
         let mut deadline = None;
         loop {
-            if self.may_try(scheduler, waiting.direction) {
+            if self.may_try(scheduler, waiting.direction) || waiting.never() {
                 let changes = self.changes(waiting.direction);
                 match attempt() {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         self.set_blocked(waiting.direction, changes);
+                        if waiting.never() {
+                            return Err(error);
+                        }
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                     result => return result,
@@ -65,7 +91,7 @@ impl Registration {
             }
             let scheduler = expect(waiting.at);
             let deadline =
-                deadline.get_or_insert_with(|| Deadline::new(scheduler, waiting.timeout));
+                deadline.get_or_insert_with(|| Deadline::new(scheduler, waiting.timeout()));
             self.wait(scheduler, fd, waiting, deadline)?;
         }
     }
@@ -74,7 +100,7 @@ impl Registration {
     ///
     /// # Errors
     /// The reactor's.
-    pub(crate) fn ready(&self, fd: BorrowedFd<'_>, waiting: Waiting) -> io::Result<()> {
+    pub(crate) fn ready(&self, fd: BorrowedFd<'_>, waiting: Waiting<'_>) -> io::Result<()> {
         self.run(fd, waiting, || match poll_now(fd, waiting.direction)? {
             true => Ok(()),
             false => Err(io::ErrorKind::WouldBlock.into()),
@@ -128,7 +154,7 @@ impl Registration {
         &self,
         scheduler: &Scheduler,
         fd: BorrowedFd<'_>,
-        waiting: Waiting,
+        waiting: Waiting<'_>,
         deadline: &Deadline<'_>,
     ) -> io::Result<()> {
         let source = self.source(scheduler, fd)?;
@@ -140,7 +166,7 @@ impl Registration {
         let _enlisted = source.enlist(waiting.direction, scheduler.running());
         while !source.is_ready(waiting.direction) {
             if deadline.has_passed() {
-                return Err(io::Error::from_raw_os_error(Errno::AGAIN.raw_os_error()));
+                return Err(Errno::AGAIN.into());
             }
             suspend::park_on(scheduler, &what, waiting.at);
         }
