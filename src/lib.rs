@@ -100,12 +100,14 @@ mod gather;
 mod generator;
 mod handle;
 mod inbox;
+#[allow(unsafe_code)]
 pub mod io;
 mod local;
 pub mod net;
 #[allow(unsafe_code)]
 mod panic_count;
 mod race;
+#[allow(unsafe_code)]
 mod reactor;
 #[allow(unsafe_code)]
 mod ready;

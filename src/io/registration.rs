@@ -11,12 +11,15 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use crate::coroutine::Awaited;
-use crate::reactor::{Direction, Source};
+use crate::reactor::{Backend, Direction, Poll, Source, Uring};
 use crate::scheduler::{self, Scheduler};
 use crate::suspend;
 use crate::time::Armed;
+
+use super::ring;
 
 /// A descriptor's place in the reactor of the runtime that used it last; none
 /// before its first wait.
@@ -48,7 +51,7 @@ impl Waiting<'_> {
         self.limits.is_some_and(|limits| limits.nonblocking.get())
     }
 
-    fn timeout(&self) -> Option<Duration> {
+    pub(super) fn timeout(&self) -> Option<Duration> {
         let limits = self.limits?;
         match self.direction {
             Direction::Read => limits.read_timeout.get(),
@@ -113,8 +116,9 @@ impl Registration {
     fn may_try(&self, scheduler: Option<&Scheduler>, direction: Direction) -> bool {
         match (scheduler, &*self.source.borrow()) {
             (Some(scheduler), Some(source)) => {
-                let poll = scheduler.reactor.made();
-                source.is_ready(direction) || !poll.is_some_and(|poll| poll.knows(source))
+                source.is_ready(direction)
+                    || !matches!(scheduler.reactor.made(),
+                        Some(Backend::Poll(poll)) if poll.knows(source))
             }
             _ => true,
         }
@@ -157,11 +161,17 @@ impl Registration {
         waiting: Waiting<'_>,
         deadline: &Deadline<'_>,
     ) -> io::Result<()> {
-        let source = self.source(scheduler, fd)?;
-        let what = Descriptor {
-            number: fd.as_raw_fd(),
-            direction: waiting.direction,
+        let poll = match scheduler
+            .reactor
+            .backend(|bell| scheduler.inbox.hang(bell))?
+        {
+            Backend::Poll(poll) => poll,
+            Backend::IoUring(uring) => {
+                return ring::poll(scheduler, uring, fd, waiting, deadline);
+            }
         };
+        let source = self.source(poll, fd)?;
+        let what = Descriptor::new(fd, waiting.direction);
         let _waits = scheduler.reactor.waits();
         let _enlisted = source.enlist(waiting.direction, scheduler.running());
         while !source.is_ready(waiting.direction) {
@@ -173,9 +183,8 @@ impl Registration {
         Ok(())
     }
 
-    /// The source in the reactor of `scheduler`, made if need be.
-    fn source(&self, scheduler: &Scheduler, fd: BorrowedFd<'_>) -> io::Result<Rc<Source>> {
-        let poll = scheduler.reactor.poll(|bell| scheduler.inbox.hang(bell))?;
+    /// The source in the reactor of the running runtime, made if need be.
+    fn source(&self, poll: &Rc<Poll>, fd: BorrowedFd<'_>) -> io::Result<Rc<Source>> {
         if let Some(source) = &*self.source.borrow()
             && poll.knows(source)
         {
@@ -187,6 +196,52 @@ impl Registration {
             former.deregister(fd);
         }
         Ok(source)
+    }
+
+    /// The ring that does operations for the caller, if there is one.
+    #[inline(always)]
+    fn uring<'a>(waiting: Waiting<'_>) -> Option<(&'a Scheduler, &'a Uring)> {
+        let scheduler = scheduler::current()?;
+        match scheduler.reactor.made()? {
+            Backend::IoUring(uring) if !waiting.never() => Some((scheduler, uring)),
+            _ => None,
+        }
+    }
+
+    /// Receives from a socket.
+    ///
+    /// # Errors
+    /// As recv(2); `WouldBlock` after the timeout.
+    #[inline]
+    pub(crate) fn receive(
+        &self,
+        fd: BorrowedFd<'_>,
+        waiting: Waiting<'_>,
+        buf: &mut [u8],
+    ) -> io::Result<usize> {
+        match Registration::uring(waiting) {
+            Some((scheduler, uring)) => ring::receive(scheduler, uring, fd, waiting, buf),
+            None => self.run(fd, waiting, || {
+                Ok(recv(fd, &mut *buf, RecvFlags::empty())?.0)
+            }),
+        }
+    }
+
+    /// Sends to a socket that has a peer.
+    ///
+    /// # Errors
+    /// As send(2); `WouldBlock` after the timeout.
+    #[inline]
+    pub(crate) fn send(
+        &self,
+        fd: BorrowedFd<'_>,
+        waiting: Waiting<'_>,
+        buf: &[u8],
+    ) -> io::Result<usize> {
+        match Registration::uring(waiting) {
+            Some((scheduler, uring)) => ring::send(scheduler, uring, fd, waiting, buf),
+            None => self.run(fd, waiting, || Ok(send(fd, buf, SendFlags::NOSIGNAL)?)),
+        }
     }
 
     /// Forgets the descriptor, which is still open.
@@ -209,13 +264,13 @@ fn expect<'a>(at: &'static Location<'static>) -> &'a Scheduler {
 }
 
 /// When an operation fails because it takes too long.
-struct Deadline<'a> {
+pub(super) struct Deadline<'a> {
     /// None if it never does.
     timer: Option<Armed<'a>>,
 }
 
 impl<'a> Deadline<'a> {
-    fn new(scheduler: &'a Scheduler, timeout: Option<Duration>) -> Deadline<'a> {
+    pub(super) fn new(scheduler: &'a Scheduler, timeout: Option<Duration>) -> Deadline<'a> {
         let deadline = timeout.and_then(|timeout| scheduler.clock.after(timeout));
         let timer = deadline.map(|deadline| Armed {
             scheduler,
@@ -224,7 +279,7 @@ impl<'a> Deadline<'a> {
         Deadline { timer }
     }
 
-    fn has_passed(&self) -> bool {
+    pub(super) fn has_passed(&self) -> bool {
         self.timer
             .as_ref()
             .is_some_and(|Armed { scheduler, key }| !scheduler.timers.borrow().is_armed(*key))
@@ -242,9 +297,16 @@ fn poll_now(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<bool> {
 }
 
 /// What a coroutine waits for.
-struct Descriptor {
+pub(super) struct Descriptor {
     number: RawFd,
     direction: Direction,
+}
+
+impl Descriptor {
+    pub(super) fn new(fd: BorrowedFd<'_>, direction: Direction) -> Descriptor {
+        let number = fd.as_raw_fd();
+        Descriptor { number, direction }
+    }
 }
 
 impl fmt::Display for Descriptor {

@@ -61,6 +61,7 @@
 //! In asyncio: `asyncio.start_server`, `open_connection`, transports.
 
 mod address;
+mod macros;
 mod options;
 mod socket;
 mod split;

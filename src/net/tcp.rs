@@ -8,14 +8,13 @@ use std::panic::Location;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, RecvFlags, SocketFlags, SocketType, connect, socket_with, sockopt,
-};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt};
 
 use crate::suspend;
 
 use super::address::{ToSocketAddrs, with_each};
-use super::socket::{At, Socket, descriptors, nonblocking, passed_on, read_write, timeouts, total};
+use super::macros::{descriptors, passed_on, read_write, timeouts};
+use super::socket::{At, Socket, nonblocking, total};
 use super::split::{ReadHalf, WriteHalf, halves};
 
 /// A TCP connection: [`std::net::TcpStream`] that blocks only its coroutine.
@@ -106,8 +105,7 @@ impl TcpStream {
     /// As `read`.
     #[track_caller]
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.socket
-            .receive(Location::caller(), buf, RecvFlags::PEEK)
+        self.socket.peek(Location::caller(), buf)
     }
 
     /// Two halves, for two coroutines that each own theirs. (Two that may borrow

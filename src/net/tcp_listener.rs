@@ -11,7 +11,8 @@ use rustix::io::Errno;
 use rustix::net::{SocketFlags, acceptfrom_with};
 
 use super::address::{ToSocketAddrs, with_each};
-use super::socket::{At, Socket, descriptors, from_std, nonblocking, passed_on};
+use super::macros::{descriptors, from_std, passed_on};
+use super::socket::{At, Socket, nonblocking};
 use super::tcp::TcpStream;
 
 /// A socket that accepts TCP connections: [`std::net::TcpListener`] that blocks

@@ -7,10 +7,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::panic::Location;
 use std::time::Duration;
 
-use rustix::net::RecvFlags;
-
 use super::address::{ToSocketAddrs, with_each};
-use super::socket::{Socket, descriptors, passed_on, timeouts};
+use super::macros::{descriptors, passed_on, timeouts};
+use super::socket::Socket;
 
 /// A UDP socket: [`std::net::UdpSocket`] that blocks only its coroutine.
 ///
@@ -141,8 +140,7 @@ impl UdpSocket {
     /// As in std.
     #[track_caller]
     pub fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.socket
-            .receive(Location::caller(), buf, RecvFlags::empty())
+        self.socket.receive(Location::caller(), buf)
     }
 
     /// As [`recv`](UdpSocket::recv), but the packet stays.
@@ -151,8 +149,7 @@ impl UdpSocket {
     /// As in std.
     #[track_caller]
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.socket
-            .receive(Location::caller(), buf, RecvFlags::PEEK)
+        self.socket.peek(Location::caller(), buf)
     }
 
     /// Sends a packet to the peer.

@@ -12,16 +12,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, RecvFlags, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with,
-};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 use crate::suspend;
 
-use super::socket::{
-    At, Socket, descriptors, from_std, nonblocking, passed_on, read_write, timeouts,
-    write_with_pauses,
-};
+use super::macros::{descriptors, from_std, passed_on, read_write, timeouts};
+use super::socket::{At, Socket, nonblocking, write_with_pauses};
 use super::split::{ReadHalf, WriteHalf, halves};
 
 /// A Unix stream socket: [`std::os::unix::net::UnixStream`] that blocks only its
@@ -110,8 +106,7 @@ impl UnixStream {
     /// As `read`.
     #[track_caller]
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.socket
-            .receive(Location::caller(), buf, RecvFlags::PEEK)
+        self.socket.peek(Location::caller(), buf)
     }
 
     /// Two halves, for two coroutines that each own theirs; see
@@ -122,7 +117,7 @@ impl UnixStream {
     }
 
     fn read_at(&self, at: At, buf: &mut [u8]) -> io::Result<usize> {
-        self.socket.receive(at, buf, RecvFlags::empty())
+        self.socket.receive(at, buf)
     }
 
     fn read_vectored_at(&self, at: At, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {

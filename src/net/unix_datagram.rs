@@ -9,11 +9,10 @@ use std::panic::Location;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::net::RecvFlags;
-
 use crate::suspend;
 
-use super::socket::{Socket, descriptors, passed_on, timeouts, write_with_pauses};
+use super::macros::{descriptors, passed_on, timeouts};
+use super::socket::{Socket, write_with_pauses};
 
 /// A Unix datagram socket: [`std::os::unix::net::UnixDatagram`] that blocks only
 /// its coroutine.
@@ -109,8 +108,7 @@ impl UnixDatagram {
     /// As in std.
     #[track_caller]
     pub fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.socket
-            .receive(Location::caller(), buf, RecvFlags::empty())
+        self.socket.receive(Location::caller(), buf)
     }
 
     /// As [`recv`](UnixDatagram::recv), but the packet stays.
@@ -119,8 +117,7 @@ impl UnixDatagram {
     /// As in std.
     #[track_caller]
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.socket
-            .receive(Location::caller(), buf, RecvFlags::PEEK)
+        self.socket.peek(Location::caller(), buf)
     }
 
     /// Sends a packet to the socket at `path`.
