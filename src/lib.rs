@@ -100,12 +100,17 @@ mod gather;
 mod generator;
 mod handle;
 mod inbox;
+#[allow(unsafe_code)]
+pub mod io;
 mod json;
 mod local;
+pub mod net;
 #[allow(unsafe_code)]
 mod panic_count;
 mod probe;
 mod race;
+#[allow(unsafe_code)]
+mod reactor;
 #[allow(unsafe_code)]
 mod ready;
 mod runtime;
@@ -138,7 +143,8 @@ pub use generator::{Generator, GeneratorState, Yielder};
 pub use handle::{Handle, RemoteJoinHandle, handle};
 pub use local::CoroutineLocal;
 pub use race::{Arm, Arms, race};
-pub use runtime::{IoBackend, RunError, Runtime, RuntimeBuilder, run, snapshot};
+pub use reactor::IoBackend;
+pub use runtime::{RunError, Runtime, RuntimeBuilder, run, snapshot};
 pub use scope::{Scope, ScopedJoinHandle, scope};
 pub use snapshot::{CoroutineInfo, Snapshot};
 pub use spawn::{Builder, JoinHandle, current, spawn};

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::generator::raw::RawPool;
 use crate::probe::Probe;
+use crate::reactor::{self, IoBackend};
 use crate::scheduler::{self, Config};
 use crate::snapshot::Snapshot;
 use crate::stack::DEFAULT_SIZE;
@@ -76,19 +77,6 @@ where
 #[track_caller]
 pub fn snapshot() -> Snapshot {
     scheduler::expect("snapshot").snapshot()
-}
-
-/// How the kernel is asked about descriptors.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum IoBackend {
-    /// The faster one that the kernel allows.
-    #[default]
-    Auto,
-    /// Readiness: epoll(7).
-    Poll,
-    /// Completion: io_uring(7).
-    IoUring,
 }
 
 /// A configured runtime, which may run any number of times, one after the other.
@@ -269,7 +257,6 @@ impl Default for RuntimeBuilder {
 
 impl RuntimeBuilder {
     /// How the kernel is asked about descriptors; default [`IoBackend::Auto`].
-    /// There is no I/O yet, so it has no effect.
     pub fn io_backend(mut self, backend: IoBackend) -> Self {
         self.io_backend = backend;
         self
@@ -366,6 +353,7 @@ impl RuntimeBuilder {
     /// The runtime.
     ///
     /// # Errors
+    /// The kernel does not allow the [`IoBackend`] that is asked for.
     /// `InvalidInput` for a stack size of 0 or beyond the address space, for a
     /// thread pool without threads, if `COROBIN_SEED` is asked for and is no
     /// number, and for a trace whose file name tells no format. `NotFound` if the
@@ -379,6 +367,7 @@ impl RuntimeBuilder {
                 "thread_pool(0, _): to_thread needs at least one thread",
             ));
         }
+        reactor::try_out(self.io_backend)?;
         let seed = match self.schedule_seed {
             Some(seed) => Some(seed),
             None => seed_from_environment()?,
@@ -393,6 +382,7 @@ impl RuntimeBuilder {
                 virtual_time: self.virtual_time,
                 seed,
                 threads: ThreadPool::new(self.max_threads, self.keep_alive),
+                io: self.io_backend,
             },
         })
     }

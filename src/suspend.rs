@@ -21,6 +21,25 @@ pub(crate) fn checkpoint(scheduler: &Scheduler) {
     }
 }
 
+/// As [`checkpoint`], for what works outside of a runtime too.
+pub(crate) fn checkpoint_if_any() {
+    if let Some(scheduler) = scheduler::current() {
+        checkpoint(scheduler);
+    }
+}
+
+/// What an operation on a descriptor does first: as [`checkpoint`], and lets the
+/// others have their turn, if the ones before have all succeeded at once.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn begin_operation(scheduler: &Scheduler) {
+    checkpoint(scheduler);
+    if scheduler.is_greedy() {
+        scheduler.yield_now(Location::caller());
+        checkpoint(scheduler);
+    }
+}
+
 /// What is due in the running coroutine and may be raised here.
 pub(crate) fn due(scheduler: &Scheduler) -> Option<Silent> {
     scheduler.running().due_here(scheduler.ignores_shields())

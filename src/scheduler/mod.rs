@@ -31,6 +31,7 @@ use crate::frames::FrameRef;
 use crate::generator::raw::Raw;
 use crate::inbox::Inbox;
 use crate::probe::{Probe, Probes};
+use crate::reactor::{IoBackend, Reactor};
 use crate::ready::ReadyQueue;
 use crate::snapshot::{CoroutineInfo, Snapshot};
 use crate::task::Children;
@@ -47,6 +48,8 @@ pub(crate) use outside::{Message, Timer};
 
 /// The loop looks outside at least every so many steps.
 const STEPS: u32 = 64;
+/// How many operations on descriptors a coroutine may do in one turn.
+const OPERATIONS: u32 = 32;
 /// How far ahead of a step the cache is asked for its lines.
 const AHEAD: usize = 16;
 
@@ -57,6 +60,7 @@ pub(crate) struct Config {
     pub(crate) virtual_time: bool,
     pub(crate) seed: Option<u64>,
     pub(crate) threads: ThreadPool,
+    pub(crate) io: IoBackend,
 }
 
 #[repr(C)]
@@ -71,6 +75,9 @@ pub(crate) struct Scheduler {
     dues: Cell<u32>,
     /// Where the last yield was that had to go through the loop.
     yielded_at: Cell<Option<&'static Location<'static>>>,
+    /// What `steps_left` was, and how many since, when an operation last took
+    /// place without a wait.
+    unwaited: Cell<(u32, u32)>,
     /// Coroutines that have not ended.
     alive: Cell<usize>,
     phase: Cell<Phase>,
@@ -87,6 +94,7 @@ pub(crate) struct Scheduler {
     pub(crate) clock: Clock,
     pub(crate) timers: RefCell<Timers<Timer>>,
     pub(crate) inbox: Arc<Inbox<Message>>,
+    pub(crate) reactor: Reactor,
     /// `to_thread` calls under way.
     pub(crate) jobs: Cell<usize>,
     pub(crate) threads: ThreadPool,
@@ -140,6 +148,7 @@ impl Scheduler {
             dues: Cell::new(0),
             ended: Cell::new(None),
             yielded_at: Cell::new(None),
+            unwaited: Cell::new((0, 0)),
             alive: Cell::new(0),
             phase: Cell::new(Phase::Running),
             stacks,
@@ -148,6 +157,7 @@ impl Scheduler {
             clock: Clock::new(config.virtual_time),
             timers: RefCell::new(Timers::new()),
             inbox: Inbox::new(),
+            reactor: Reactor::new(config.io),
             jobs: Cell::new(0),
             threads: config.threads.clone(),
             blocked: RefCell::default(),
@@ -304,6 +314,25 @@ impl Scheduler {
         if self.running().frame_closed() {
             self.dues.set(self.dues.get() - 1);
         }
+    }
+
+    /// One more operation on a descriptor. True if the running coroutine, for
+    /// which all of them have succeeded at once, should let the others have
+    /// their turn; then the loop looks outside as well.
+    #[inline(always)]
+    pub(crate) fn is_greedy(&self) -> bool {
+        let step = self.steps_left.get();
+        let (last, count) = self.unwaited.get();
+        if last != step {
+            self.unwaited.set((step, 1));
+        } else if count < OPERATIONS {
+            self.unwaited.set((step, count + 1));
+        } else {
+            self.unwaited.set((0, 0));
+            self.steps_left.set(1);
+            return true;
+        }
+        false
     }
 
     /// The coroutine that runs.

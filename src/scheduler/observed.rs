@@ -98,7 +98,7 @@ impl Scheduler {
         if self.is_observed() {
             self.saw(&Event::Sleeps);
         }
-        self.inbox.sleep(at_most);
+        self.sleep(at_most);
         if self.is_observed() {
             self.saw(&Event::Awakes);
         }

@@ -1,5 +1,5 @@
-//! What the loop looks at besides its queue: timers, other threads, and memory
-//! that is not needed any more.
+//! What the loop looks at besides its queue: timers, descriptors, other threads,
+//! and memory that is not needed any more.
 
 use std::time::Duration;
 
@@ -52,13 +52,16 @@ impl Scheduler {
         self.timers.borrow_mut().insert(deadline, timer)
     }
 
-    /// Wakes whoever has waited for other threads or for a time that has come.
-    /// A look at no timer and no mail is two loads.
+    /// Wakes whoever has waited for other threads, for a descriptor or for a time
+    /// that has come. A look at none of them is three loads.
     #[inline(always)]
     pub(super) fn look_outside(&self) {
         self.steps_left.set(STEPS);
         if self.inbox.has_mail() {
             self.take_mail();
+        }
+        if self.reactor.is_awaited() {
+            self.look_at_descriptors(Some(Duration::ZERO));
         }
         if !self.clock.is_virtual() && !self.timers.borrow().is_empty() {
             self.fire_due(self.clock.now());
@@ -126,7 +129,7 @@ impl Scheduler {
                 return true;
             }
             let next = self.timers.borrow().next();
-            let expects_mail = self.jobs.get() > 0 || has_doors;
+            let expects_news = self.jobs.get() > 0 || has_doors || self.reactor.is_awaited();
             if self.clock.is_virtual() {
                 match next {
                     // Threads take real time, during which ours stands still.
@@ -135,12 +138,12 @@ impl Scheduler {
                         self.fire_due(deadline);
                         continue;
                     }
-                    None if !expects_mail => return false,
+                    None if !expects_news => return false,
                     _ => self.sleep_outside(self.trim()),
                 }
                 continue;
             }
-            if next.is_none() && !expects_mail {
+            if next.is_none() && !expects_news {
                 return false;
             }
             let until = next.map(|deadline| {
@@ -152,6 +155,23 @@ impl Scheduler {
             let timeout = [until, trim].into_iter().flatten().min();
             self.sleep_outside(timeout);
         }
+    }
+
+    /// Sleeps until there is mail, news of a descriptor, or `timeout` has passed;
+    /// sometimes less.
+    pub(super) fn sleep(&self, timeout: Option<Duration>) {
+        if self.reactor.is_awaited() {
+            self.inbox
+                .doze(timeout, |timeout| self.look_at_descriptors(timeout));
+        } else {
+            self.inbox.sleep(timeout);
+        }
+    }
+
+    /// Wakes whoever has waited for a descriptor; sleeps for at most `timeout`
+    /// until there is somebody.
+    pub(crate) fn look_at_descriptors(&self, timeout: Option<Duration>) {
+        self.reactor.look(timeout, |raw| self.wake(raw));
     }
 
     fn trim(&self) -> Option<Duration> {

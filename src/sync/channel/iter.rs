@@ -6,13 +6,11 @@ use std::iter::FusedIterator;
 use super::Receiver;
 
 /// See [`Receiver::iter`].
-
 pub struct Iter<'a, T> {
     pub(super) receiver: &'a Receiver<T>,
 }
 
 /// See [`Receiver::try_iter`].
-
 pub struct TryIter<'a, T> {
     pub(super) receiver: &'a Receiver<T>,
 }
