@@ -1,0 +1,5 @@
+//! What several test programs share.
+
+#![allow(dead_code, reason = "each takes only what it needs")]
+
+pub mod model;
