@@ -22,8 +22,9 @@
 //! A coroutine may stand in many queues at once, with one [`Waiter`] and as many
 //! nodes. Nothing here runs code of the user's: values are only moved.
 
-use std::cell::Cell;
+use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::panic::Location;
 use std::ptr::{self, NonNull};
 
@@ -109,14 +110,11 @@ impl<'env> Crowd<'env> {
     /// It stands in a queue already.
     #[inline(always)]
     pub(crate) fn join<T>(&self, queue: &'env WaitQueue<T>, node: &'env Node<T>, index: usize) {
-        let links = &node.links;
-        assert!(!links.stands.replace(true), "a node stands in one queue");
-        links.waiter.set(self.waiter);
-        links.index.set(index);
-        links.sibling.set(self.joined.get());
-        let place = node.place();
-        self.joined.set(Some(place));
-        queue.ends.push(place);
+        assert!(!node.stands.replace(true), "a node stands in one queue");
+        let sibling = self.joined.replace(Some(node.place()));
+        // SAFETY: all three are borrowed for longer than this crowd lives, which unlinks
+        // the node; it is in no queue yet.
+        unsafe { queue.push(node, self.waiter, index, sibling) };
     }
 }
 
@@ -125,40 +123,45 @@ impl Drop for Crowd<'_> {
     fn drop(&mut self) {
         let mut next = self.joined.get();
         while let Some(place) = next {
-            // SAFETY: what has joined outlives `'env`, and so us.
-            let links = unsafe { place.as_ref() };
-            next = links.sibling.get();
-            // SAFETY: if it is in a queue, that is alive too.
-            unsafe { Ends::unlink(place) };
-            links.stands.set(false);
+            // SAFETY: what has joined outlives `'env`, and so us; so do the queues.
+            unsafe {
+                let links = place.as_ref();
+                next = links.sibling;
+                Links::unlink(place);
+                (*links.stands).set(false);
+            }
         }
     }
 }
 
-/// The part of a node that does not depend on what is handed over.
+/// The part of a node that does not depend on what is handed over, written when it is
+/// put into a queue.
 ///
-/// A linked node is valid: it is borrowed until its crowd is dropped, which
-/// unlinks it. If its coroutine is leaked instead, so is the stack that it lies on.
-/// Such a node stays linked until somebody passes over it.
+/// Links in a queue are valid: their node is borrowed until whoever put them there has
+/// taken them out. If its coroutine is leaked instead, so is the stack that it lies on;
+/// such links stay until somebody passes over them.
 struct Links {
-    /// The queue that it is linked into.
+    /// The queue that they are in, or null.
     ends: Cell<*const Ends>,
     prev: Cell<Link>,
     next: Cell<Link>,
-    /// The node that joined before it for the same waiter.
-    sibling: Cell<Link>,
-    waiter: Cell<*const Waiter>,
-    index: Cell<usize>,
-    /// Its crowd will take it out.
-    stands: Cell<bool>,
+    /// The node that joined before for the same waiter.
+    sibling: Link,
+    waiter: *const Waiter,
+    index: usize,
     tag: Tag,
+    stands: *const Cell<bool>,
 }
 
 /// A place in a queue, with room for what is handed over.
 #[repr(C)]
 pub struct Node<T> {
-    links: Links,
+    /// First, so that a pointer to them is one to the node.
+    links: UnsafeCell<MaybeUninit<Links>>,
     slot: Cell<Option<T>>,
+    /// A crowd will take it out.
+    stands: Cell<bool>,
+    tag: Tag,
 }
 
 impl<T> Node<T> {
@@ -166,17 +169,10 @@ impl<T> Node<T> {
     #[inline(always)]
     pub(crate) fn new(tag: Tag, value: Option<T>) -> Node<T> {
         Node {
-            links: Links {
-                ends: Cell::new(ptr::null()),
-                prev: Cell::new(None),
-                next: Cell::new(None),
-                sibling: Cell::new(None),
-                waiter: Cell::new(ptr::null()),
-                index: Cell::new(0),
-                stands: Cell::new(false),
-                tag,
-            },
+            links: UnsafeCell::new(MaybeUninit::uninit()),
             slot: Cell::new(value),
+            stands: Cell::new(false),
+            tag,
         }
     }
 
@@ -193,6 +189,7 @@ impl<T> Node<T> {
     }
 
     /// Fills an empty slot.
+    #[inline(always)]
     pub(crate) fn put(&self, value: T) {
         self.slot.set(Some(value));
     }
@@ -204,29 +201,14 @@ struct Ends {
     last: Cell<Link>,
 }
 
-impl Ends {
-    #[inline(always)]
-    fn push(&self, place: NonNull<Links>) {
-        let last = self.last.replace(Some(place));
-        // SAFETY: linked nodes are valid, see `Links`, and this one is about to be.
-        unsafe {
-            place.as_ref().ends.set(self);
-            place.as_ref().prev.set(last);
-            place.as_ref().next.set(None);
-            match last {
-                Some(last) => last.as_ref().next.set(Some(place)),
-                None => self.first.set(Some(place)),
-            }
-        }
-    }
-
-    /// Takes a node out of the queue that it is in, if it is in one.
+impl Links {
+    /// Takes them out of the queue that they are in, if they are in one.
     ///
     /// # Safety
-    /// The node is valid, and so is its queue if it is in one.
+    /// They were written and their node is alive, and so is the queue if they are in one.
     #[inline(always)]
     unsafe fn unlink(place: NonNull<Links>) {
-        // SAFETY: as the caller says; neighbours are linked, so valid.
+        // SAFETY: as the caller says; neighbours are in the queue, so valid.
         unsafe {
             let links = place.as_ref();
             let ends = links.ends.replace(ptr::null());
@@ -244,6 +226,27 @@ impl Ends {
     }
 }
 
+/// How a coroutine parks: the functions of [`suspend`] that a closure could name, were
+/// closures always inlined.
+enum Park<'a> {
+    Raising(&'a dyn Awaited, &'static Location<'static>),
+    Deaf(&'a dyn Awaited, &'static Location<'static>),
+    OrDue(&'a dyn Awaited, &'static Location<'static>),
+}
+
+impl Park<'_> {
+    /// False if it does not go on.
+    #[inline(always)]
+    fn once(&self, scheduler: &Scheduler) -> bool {
+        match *self {
+            Park::Raising(what, at) => suspend::park_on(scheduler, what, at),
+            Park::Deaf(what, at) => suspend::park_deaf(scheduler, what, at),
+            Park::OrDue(what, at) => return suspend::park_or_due(scheduler, what, at),
+        }
+        true
+    }
+}
+
 /// Coroutines that wait for a `T`, or that bring one.
 pub struct WaitQueue<T = ()> {
     ends: Ends,
@@ -258,6 +261,36 @@ impl<T> WaitQueue<T> {
                 last: Cell::new(None),
             },
             _nodes: PhantomData,
+        }
+    }
+
+    /// Puts a node at the end.
+    ///
+    /// # Safety
+    /// The node is in no queue, and is not moved or dropped before it is unlinked. Queue
+    /// and waiter live as long as it is in the queue.
+    #[inline(always)]
+    unsafe fn push(&self, node: &Node<T>, waiter: *const Waiter, index: usize, sibling: Link) {
+        let place = node.place();
+        let last = self.ends.last.replace(Some(place));
+        let links = Links {
+            ends: Cell::new(&self.ends),
+            prev: Cell::new(last),
+            next: Cell::new(None),
+            sibling,
+            waiter,
+            index,
+            tag: node.tag,
+            stands: &node.stands,
+        };
+        // SAFETY: the node is in no queue, so nobody else looks at its links; those of the
+        // last are in this queue, so valid.
+        unsafe {
+            (*node.links.get()).write(links);
+            match last {
+                Some(last) => last.as_ref().next.set(Some(place)),
+                None => self.ends.first.set(Some(place)),
+            }
         }
     }
 
@@ -283,16 +316,15 @@ impl<T> WaitQueue<T> {
         let me = me.map_or(ptr::null(), ptr::from_ref);
         let mut next = self.ends.first.get();
         while let Some(place) = next {
-            // SAFETY: linked nodes are valid, see `Links`, and the waiter outlives
-            // its crowd.
-            let (links, waiter) = unsafe { (place.as_ref(), &*place.as_ref().waiter.get()) };
+            // SAFETY: links in a queue are valid, and so is the waiter.
+            let (links, waiter) = unsafe { (place.as_ref(), &*place.as_ref().waiter) };
             next = links.next.get();
             if ptr::eq(waiter, me) {
                 continue;
             }
             if !waiter.accepts(scheduler) {
                 // SAFETY: the node is valid, and we are its queue.
-                unsafe { Ends::unlink(place) };
+                unsafe { Links::unlink(place) };
             } else if wanted(links.tag) {
                 return Some((place.cast(), scheduler?));
             }
@@ -306,12 +338,12 @@ impl<T> WaitQueue<T> {
     /// `find` has just found it.
     #[inline(always)]
     unsafe fn serve(node: NonNull<Node<T>>, scheduler: &Scheduler) {
-        // SAFETY: linked nodes are valid, and so is the waiter.
+        // SAFETY: links in a queue are valid, and so is the waiter.
         unsafe {
-            let links = &node.as_ref().links;
-            let waiter = &*links.waiter.get();
-            waiter.served.set(links.index.get());
-            Ends::unlink(node.cast());
+            let place = node.cast::<Links>();
+            let waiter = &*place.as_ref().waiter;
+            waiter.served.set(place.as_ref().index);
+            Links::unlink(place);
             scheduler.wake(waiter.raw);
         }
     }
@@ -320,15 +352,15 @@ impl<T> WaitQueue<T> {
     #[inline(always)]
     pub(crate) fn first(&self, me: Option<&Waiter>) -> Option<Tag> {
         let (node, _) = self.find(me, |_| true)?;
-        // SAFETY: linked nodes are valid.
-        Some(unsafe { node.as_ref() }.links.tag)
+        // SAFETY: a node in a queue is valid.
+        Some(unsafe { node.as_ref() }.tag)
     }
 
     /// Whether the first waiter is `me`, or there is none.
     pub(crate) fn is_turn_of(&self, me: Option<&Waiter>) -> bool {
         self.find(None, |_| true).is_none_or(|(node, _)| {
-            // SAFETY: linked nodes are valid.
-            let first = unsafe { node.as_ref() }.links.waiter.get();
+            // SAFETY: links in a queue are valid.
+            let first = unsafe { node.cast::<Links>().as_ref() }.waiter;
             ptr::eq(first, me.map_or(ptr::null(), ptr::from_ref))
         })
     }
@@ -342,7 +374,7 @@ impl<T> WaitQueue<T> {
         let Some((node, scheduler)) = self.find(me, |_| true) else {
             return Err(value);
         };
-        // SAFETY: linked nodes are valid; it was just found.
+        // SAFETY: a node in a queue is valid; it was just found.
         unsafe {
             node.as_ref().put(value);
             WaitQueue::serve(node, scheduler);
@@ -355,7 +387,7 @@ impl<T> WaitQueue<T> {
     #[inline(always)]
     pub(crate) fn take(&self, tag: Tag, me: Option<&Waiter>) -> Option<T> {
         let (node, scheduler) = self.find(me, |other| other == tag)?;
-        // SAFETY: linked nodes are valid; it was just found.
+        // SAFETY: a node in a queue is valid; it was just found.
         unsafe {
             let value = node.as_ref().take();
             WaitQueue::serve(node, scheduler);
@@ -367,8 +399,8 @@ impl<T> WaitQueue<T> {
     /// what there is.
     pub(crate) fn nudge(&self, me: Option<&Waiter>) {
         if let Some((node, scheduler)) = self.find(me, |_| true) {
-            // SAFETY: linked nodes are valid, and so is the waiter.
-            scheduler.wake(unsafe { (*node.as_ref().links.waiter.get()).raw });
+            // SAFETY: links in a queue are valid, and so is the waiter.
+            scheduler.wake(unsafe { (*node.cast::<Links>().as_ref().waiter).raw });
         }
     }
 
@@ -407,11 +439,8 @@ impl<T> WaitQueue<T> {
         what: &dyn Awaited,
         at: &'static Location<'static>,
     ) -> Option<T> {
-        let (_, value) = self.wait_by(scheduler, tag, value, || {
-            suspend::park_on(scheduler, what, at);
-            true
-        });
-        value
+        let park = Park::Raising(what, at);
+        self.wait_by(scheduler, tag, value, park).1
     }
 
     /// As [`WaitQueue::wait`], whatever becomes due.
@@ -423,11 +452,8 @@ impl<T> WaitQueue<T> {
         what: &dyn Awaited,
         at: &'static Location<'static>,
     ) -> Option<T> {
-        let (_, value) = self.wait_by(scheduler, tag, value, || {
-            suspend::park_deaf(scheduler, what, at);
-            true
-        });
-        value
+        let park = Park::Deaf(what, at);
+        self.wait_by(scheduler, tag, value, park).1
     }
 
     /// As [`WaitQueue::wait`], but says false where that would raise.
@@ -437,7 +463,7 @@ impl<T> WaitQueue<T> {
         what: &dyn Awaited,
         at: &'static Location<'static>,
     ) -> bool {
-        let park = || suspend::park_or_due(scheduler, what, at);
+        let park = Park::OrDue(what, at);
         self.wait_by(scheduler, Tag::Plain, None, park).0
     }
 
@@ -449,7 +475,7 @@ impl<T> WaitQueue<T> {
         scheduler: &Scheduler,
         tag: Tag,
         value: Option<T>,
-        park: impl Fn() -> bool,
+        park: Park<'_>,
     ) -> (bool, Option<T>) {
         /// Unlinks a node.
         struct Standing<'a, T>(&'a Node<T>);
@@ -457,17 +483,18 @@ impl<T> WaitQueue<T> {
             #[inline(always)]
             fn drop(&mut self) {
                 // SAFETY: the node is borrowed, and so is its queue in the frame around us.
-                unsafe { Ends::unlink(self.0.place()) };
+                unsafe { Links::unlink(self.0.place()) };
             }
         }
         let waiter = Waiter::new(scheduler);
         let node = Node::new(tag, value);
-        node.links.waiter.set(&waiter);
+        // SAFETY: the node is new, and unlinked when this frame is left; queue and waiter
+        // live longer.
+        unsafe { self.push(&node, &waiter, 0, None) };
         let standing = Standing(&node);
-        self.ends.push(node.place());
         let mut goes_on = true;
         while goes_on && waiter.served.get() == NONE {
-            goes_on = park();
+            goes_on = park.once(scheduler);
         }
         drop(standing);
         (waiter.served.get() != NONE, node.take())

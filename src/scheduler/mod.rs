@@ -359,6 +359,7 @@ impl Scheduler {
     }
 
     /// A random number below `n`; with a seed, the same ones in every run.
+    #[inline]
     pub(crate) fn random_below(&self, n: usize) -> usize {
         let mut random = fastrand::Rng::with_seed(self.random.get());
         let number = random.usize(..n);

@@ -149,7 +149,9 @@ impl<'a> Select<'a> {
     }
 
     fn selected(&self, index: usize) -> Option<SelectedOperation<'a>> {
-        let operation = Some(Rc::clone(self.operations.get(index)?.as_ref()?));
+        let operation = Rc::clone(self.operations.get(index)?.as_ref()?);
+        operation.receive();
+        let operation = Some(operation);
         Some(SelectedOperation { index, operation })
     }
 }
@@ -206,6 +208,9 @@ pub trait Dynamic: Operation {
     /// Whether it receives.
     fn receives(&self) -> bool;
 
+    /// Lets a receive operation take place that was found ready.
+    fn receive(&self);
+
     /// Puts what it has received before all else in its channel, where the one that
     /// knows its type takes it at once. False if the channel is closed.
     fn lay_out(&self) -> bool;
@@ -225,6 +230,12 @@ impl<T> Dynamic for Receive<'_, T> {
 
     fn receives(&self) -> bool {
         true
+    }
+
+    fn receive(&self) {
+        if let Ok(item) = self.result() {
+            self.node.put(item);
+        }
     }
 
     fn lay_out(&self) -> bool {
@@ -249,6 +260,8 @@ impl<T> Dynamic for Offer<'_, T> {
     fn receives(&self) -> bool {
         false
     }
+
+    fn receive(&self) {}
 
     fn lay_out(&self) -> bool {
         false
