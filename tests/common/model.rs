@@ -24,7 +24,7 @@ pub fn steps() -> u64 {
 /// its own: first in, first out, and seeded ones in turn.
 pub fn for_steps(each: u64, one: impl Fn(&mut fastrand::Rng, u64)) {
     for seed in 0..steps().div_ceil(each) {
-        let mut builder = Runtime::builder().virtual_time(true).stack_size(32 << 10);
+        let mut builder = Runtime::builder().virtual_time(true).stack_size(128 << 10);
         if seed % 2 == 1 {
             builder = builder.schedule_seed(seed);
         }
@@ -76,6 +76,11 @@ impl<T: Debug + PartialEq + 'static> Lab<T> {
         op
     }
 
+    /// The number that the next operation will have.
+    pub fn next(&self) -> Op {
+        self.next
+    }
+
     pub fn cancel(&mut self, op: Op) {
         self.ops[&op].cancel();
     }
@@ -83,6 +88,15 @@ impl<T: Debug + PartialEq + 'static> Lab<T> {
     /// What an operation must come to; `None` if its time is over.
     pub fn expect(&mut self, op: Op, outcome: Option<T>) {
         self.expected.insert(op, outcome);
+    }
+
+    pub fn has_ended(&self, op: Op) -> bool {
+        self.ops[&op].is_finished()
+    }
+
+    /// Those of which something is expected.
+    pub fn expected_ops(&self) -> Vec<Op> {
+        self.expected.keys().copied().collect()
     }
 
     /// Lets everything happen, and looks whether it was that.
