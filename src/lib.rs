@@ -95,6 +95,7 @@ mod coroutine;
 mod cpu;
 #[allow(unsafe_code)]
 mod frames;
+pub mod fs;
 mod gather;
 #[allow(unsafe_code)]
 mod generator;
