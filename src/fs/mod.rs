@@ -11,7 +11,7 @@
 //! which costs some tens of microseconds. Reads of a [`File`] that find their bytes in
 //! the page cache are done in place. Whoever makes many small calls wants a
 //! [`BufReader`](std::io::BufReader), a [`BufWriter`](std::io::BufWriter), or one
-//! call for the whole: [`read`], [`write`], [`copy`].
+//! call for the whole: [`read`], [`write()`], [`copy`].
 //!
 //! **Every function and method here that does I/O is a suspension point.** A
 //! cancel or an expiry that comes while the kernel works waits until it is done:
