@@ -126,6 +126,7 @@ mod timers;
 #[allow(unsafe_code)]
 mod to_thread;
 mod unwind;
+mod workers;
 
 pub use block_on::block_on;
 pub use gather::{AsCompleted, as_completed, gather, gather_results};
@@ -144,6 +145,7 @@ pub use time::{Interval, interval, now, sleep, sleep_until};
 pub use timeout::{Elapsed, shield, timeout, timeout_at};
 pub use to_thread::to_thread;
 pub use unwind::is_cancel;
+pub use workers::Workers;
 
 /// The code in the README compiles and runs.
 #[cfg(doctest)]
