@@ -101,10 +101,12 @@ mod gather;
 mod generator;
 mod handle;
 mod inbox;
+pub mod io;
 mod local;
 #[allow(unsafe_code)]
 mod panic_count;
 mod race;
+mod reactor;
 #[allow(unsafe_code)]
 mod ready;
 mod runtime;
@@ -134,7 +136,8 @@ pub use generator::{Generator, GeneratorState, Yielder};
 pub use handle::{Handle, RemoteJoinHandle, handle};
 pub use local::CoroutineLocal;
 pub use race::{Arm, Arms, race};
-pub use runtime::{IoBackend, RunError, Runtime, RuntimeBuilder, run, snapshot};
+pub use reactor::IoBackend;
+pub use runtime::{RunError, Runtime, RuntimeBuilder, run, snapshot};
 pub use scope::{Scope, ScopedJoinHandle, scope};
 pub use snapshot::{CoroutineInfo, Snapshot};
 pub use spawn::{Builder, JoinHandle, current, spawn};

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::generator::raw::RawPool;
+use crate::reactor::IoBackend;
 use crate::scheduler::{self, Config};
 use crate::snapshot::Snapshot;
 use crate::stack::DEFAULT_SIZE;
@@ -74,19 +75,6 @@ where
 #[track_caller]
 pub fn snapshot() -> Snapshot {
     scheduler::expect("snapshot").snapshot()
-}
-
-/// How the kernel is asked about descriptors.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum IoBackend {
-    /// The faster one that the kernel allows.
-    #[default]
-    Auto,
-    /// Readiness: epoll(7).
-    Poll,
-    /// Completion: io_uring(7).
-    IoUring,
 }
 
 /// A configured runtime, which may run any number of times, one after the other.
@@ -257,7 +245,6 @@ impl Default for RuntimeBuilder {
 
 impl RuntimeBuilder {
     /// How the kernel is asked about descriptors; default [`IoBackend::Auto`].
-    /// There is no I/O yet, so it has no effect.
     pub fn io_backend(mut self, backend: IoBackend) -> Self {
         self.io_backend = backend;
         self

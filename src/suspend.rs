@@ -22,6 +22,17 @@ pub(crate) fn checkpoint(scheduler: &Scheduler) {
     }
 }
 
+/// What an operation on a descriptor does first: as [`checkpoint`], and lets the
+/// others have their turn, if the ones before have all succeeded at once.
+#[inline(always)]
+pub(crate) fn begin_operation(scheduler: &Scheduler) {
+    checkpoint(scheduler);
+    if scheduler.is_greedy() {
+        scheduler.running().leave_ready();
+        checkpoint(scheduler);
+    }
+}
+
 /// What is due in the running coroutine and may be raised here.
 pub(crate) fn due(scheduler: &Scheduler, running: Raw) -> Option<Silent> {
     running.due_here(scheduler.ignores_shields())

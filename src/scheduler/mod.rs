@@ -27,6 +27,7 @@ use crate::coroutine::{Ready, Stop};
 use crate::frames::FrameRef;
 use crate::generator::raw::Raw;
 use crate::inbox::Inbox;
+use crate::reactor::Reactor;
 use crate::ready::ReadyQueue;
 use crate::snapshot::{CoroutineInfo, Snapshot};
 use crate::task::Children;
@@ -43,6 +44,8 @@ pub(crate) use outside::{Message, Timer};
 
 /// The loop looks outside at least every so many steps.
 const STEPS: u32 = 64;
+/// How many operations on descriptors a coroutine may do in one turn.
+const OPERATIONS: u32 = 32;
 /// How far ahead of a step the cache is asked for its lines.
 const AHEAD: usize = 16;
 
@@ -60,6 +63,9 @@ pub(crate) struct Scheduler {
     current: Cell<Option<Raw>>,
     /// Steps until the next look outside.
     steps_left: Cell<u32>,
+    /// What `steps_left` was, and how many since, when an operation last took
+    /// place without a wait.
+    unwaited: Cell<(u32, u32)>,
     /// Coroutines that have not ended.
     alive: Cell<usize>,
     phase: Cell<Phase>,
@@ -74,6 +80,7 @@ pub(crate) struct Scheduler {
     pub(crate) clock: Clock,
     pub(crate) timers: RefCell<Timers<Timer>>,
     pub(crate) inbox: Arc<Inbox<Message>>,
+    pub(crate) reactor: Reactor,
     /// `to_thread` calls under way.
     pub(crate) jobs: Cell<usize>,
     pub(crate) threads: ThreadPool,
@@ -118,6 +125,7 @@ impl Scheduler {
             ready: ReadyQueue::new(config.seed),
             current: Cell::new(None),
             steps_left: Cell::new(STEPS),
+            unwaited: Cell::new((0, 0)),
             alive: Cell::new(0),
             phase: Cell::new(Phase::Running),
             stacks: Stacks::new(config.stack_size)?,
@@ -126,6 +134,7 @@ impl Scheduler {
             clock: Clock::new(config.virtual_time),
             timers: RefCell::new(Timers::new()),
             inbox: Inbox::new(),
+            reactor: Reactor::new(),
             jobs: Cell::new(0),
             threads: config.threads.clone(),
             blocked: RefCell::default(),
@@ -189,6 +198,25 @@ impl Scheduler {
         let left = self.steps_left.get();
         if left > 1 && self.ready.is_empty() {
             self.steps_left.set(left - 1);
+            return true;
+        }
+        false
+    }
+
+    /// One more operation on a descriptor. True if the running coroutine, for
+    /// which all of them have succeeded at once, should let the others have
+    /// their turn; then the loop looks outside as well.
+    #[inline(always)]
+    pub(crate) fn is_greedy(&self) -> bool {
+        let step = self.steps_left.get();
+        let (last, count) = self.unwaited.get();
+        if last != step {
+            self.unwaited.set((step, 1));
+        } else if count < OPERATIONS {
+            self.unwaited.set((step, count + 1));
+        } else {
+            self.unwaited.set((0, 0));
+            self.steps_left.set(1);
             return true;
         }
         false

@@ -1,5 +1,5 @@
-//! What the loop looks at besides its queue: timers, other threads, and memory
-//! that is not needed any more.
+//! What the loop looks at besides its queue: timers, descriptors, other threads,
+//! and memory that is not needed any more.
 
 use std::time::Duration;
 
@@ -51,12 +51,16 @@ impl Scheduler {
         self.timers.borrow_mut().insert(deadline, timer)
     }
 
-    /// Wakes whoever has waited for other threads or for a time that has come.
-    /// A look at no timer and no mail is two loads.
+    /// Wakes whoever has waited for other threads, for a descriptor or for a time
+    /// that has come. A look at none of them is three loads.
     pub(super) fn look_outside(&self) {
         self.steps_left.set(STEPS);
         if self.inbox.has_mail() {
             self.inbox.take_mail(|message| self.receive(message));
+        }
+        if self.reactor.is_awaited() {
+            self.reactor
+                .look(Some(Duration::ZERO), |raw| self.wake(raw));
         }
         if !self.clock.is_virtual() && !self.timers.borrow().is_empty() {
             self.fire_due(self.clock.now());
@@ -108,7 +112,7 @@ impl Scheduler {
                 return true;
             }
             let next = self.timers.borrow().next();
-            let expects_mail = self.jobs.get() > 0 || has_doors;
+            let expects_news = self.jobs.get() > 0 || has_doors || self.reactor.is_awaited();
             if self.clock.is_virtual() {
                 match next {
                     // Threads take real time, during which ours stands still.
@@ -117,12 +121,12 @@ impl Scheduler {
                         self.fire_due(deadline);
                         continue;
                     }
-                    None if !expects_mail => return false,
-                    _ => self.inbox.sleep(self.trim()),
+                    None if !expects_news => return false,
+                    _ => self.sleep(self.trim()),
                 }
                 continue;
             }
-            if next.is_none() && !expects_mail {
+            if next.is_none() && !expects_news {
                 return false;
             }
             let until = next.map(|deadline| {
@@ -132,6 +136,18 @@ impl Scheduler {
             });
             let trim = self.trim();
             let timeout = [until, trim].into_iter().flatten().min();
+            self.sleep(timeout);
+        }
+    }
+
+    /// Sleeps until there is mail, news of a descriptor, or `timeout` has passed;
+    /// sometimes less.
+    fn sleep(&self, timeout: Option<Duration>) {
+        if self.reactor.is_awaited() {
+            self.inbox.doze(timeout, |timeout| {
+                self.reactor.look(timeout, |raw| self.wake(raw));
+            });
+        } else {
             self.inbox.sleep(timeout);
         }
     }
