@@ -105,6 +105,7 @@ pub mod io;
 mod local;
 #[allow(unsafe_code)]
 mod panic_count;
+pub mod process;
 mod race;
 mod reactor;
 #[allow(unsafe_code)]
