@@ -114,6 +114,8 @@ mod runtime;
 mod scheduler;
 #[allow(unsafe_code)]
 mod scope;
+#[allow(unsafe_code)]
+pub mod signal;
 mod snapshot;
 mod spawn;
 #[allow(unsafe_code)]
