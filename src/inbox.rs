@@ -24,7 +24,7 @@ pub(crate) struct Inbox<M> {
     /// The loop sleeps where only the bell wakes it.
     dozes: AtomicBool,
     /// An eventfd(2).
-    bell: Mutex<Option<OwnedFd>>,
+    bell: Mutex<Option<Arc<OwnedFd>>>,
 }
 
 impl<M> Inbox<M> {
@@ -67,7 +67,7 @@ impl<M> Inbox<M> {
     }
 
     /// Hangs up the bell that wakes from [`Inbox::doze`].
-    pub(crate) fn hang(&self, bell: OwnedFd) {
+    pub(crate) fn hang(&self, bell: Arc<OwnedFd>) {
         *self.bell() = Some(bell);
     }
 
@@ -86,7 +86,7 @@ impl<M> Inbox<M> {
         self.dozes.store(false, Ordering::SeqCst);
     }
 
-    fn bell(&self) -> MutexGuard<'_, Option<OwnedFd>> {
+    fn bell(&self) -> MutexGuard<'_, Option<Arc<OwnedFd>>> {
         self.bell.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -101,12 +101,15 @@ mod gather;
 mod generator;
 mod handle;
 mod inbox;
+#[allow(unsafe_code)]
 pub mod io;
 mod local;
+pub mod net;
 #[allow(unsafe_code)]
 mod panic_count;
 pub mod process;
 mod race;
+#[allow(unsafe_code)]
 mod reactor;
 #[allow(unsafe_code)]
 mod ready;

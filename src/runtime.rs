@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::generator::raw::RawPool;
-use crate::reactor::IoBackend;
+use crate::reactor::{self, IoBackend};
 use crate::scheduler::{self, Config};
 use crate::snapshot::Snapshot;
 use crate::stack::DEFAULT_SIZE;
@@ -311,6 +311,7 @@ impl RuntimeBuilder {
     /// The runtime.
     ///
     /// # Errors
+    /// The kernel does not allow the [`IoBackend`] that is asked for.
     /// `InvalidInput` for a stack size of 0 or beyond the address space, for a
     /// thread pool without threads, and if `COROBIN_SEED` is asked for and is no
     /// number.
@@ -323,6 +324,7 @@ impl RuntimeBuilder {
                 "thread_pool(0, _): to_thread needs at least one thread",
             ));
         }
+        reactor::try_out(self.io_backend)?;
         let seed = match self.schedule_seed {
             Some(seed) => Some(seed),
             None => seed_from_environment()?,
@@ -334,6 +336,7 @@ impl RuntimeBuilder {
                 virtual_time: self.virtual_time,
                 seed,
                 threads: ThreadPool::new(self.max_threads, self.keep_alive),
+                io: self.io_backend,
             },
         })
     }

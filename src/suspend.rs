@@ -22,6 +22,13 @@ pub(crate) fn checkpoint(scheduler: &Scheduler) {
     }
 }
 
+/// As [`checkpoint`], for what works outside of a runtime too.
+pub(crate) fn checkpoint_if_any() {
+    if let Some(scheduler) = scheduler::current() {
+        checkpoint(scheduler);
+    }
+}
+
 /// What an operation on a descriptor does first: as [`checkpoint`], and lets the
 /// others have their turn, if the ones before have all succeeded at once.
 #[inline(always)]

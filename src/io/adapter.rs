@@ -5,7 +5,7 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::panic::Location;
 
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::ioctl_fionbio;
 
 use crate::reactor::Direction;
 
@@ -33,7 +33,7 @@ use super::{Registration, Waiting};
 ///
 /// let (reader, writer) = std::io::pipe()?;
 /// let (mut reader, mut writer) = (Async::new(reader)?, Async::new(writer)?);
-/// corobin::run(|| {
+/// corobin::run(|| -> std::io::Result<()> {
 ///     let line = corobin::spawn(move || {
 ///         let mut line = [0; 6];
 ///         reader.read_exact(&mut line).map(|()| line)
@@ -41,8 +41,8 @@ use super::{Registration, Waiting};
 ///     writer.write_all(b"hello\n")?;
 ///     assert_eq!(&line.join().unwrap()?, b"hello\n");
 ///     Ok(())
-/// })
-/// # as std::io::Result<()>
+/// })?;
+/// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct Async<T: AsFd> {
     /// None only in `drop`, after `into_inner`.
@@ -56,11 +56,7 @@ impl<T: AsFd> Async<T> {
     /// # Errors
     /// That fails.
     pub fn new(io: T) -> io::Result<Async<T>> {
-        let fd = io.as_fd();
-        let flags = fcntl_getfl(fd)?;
-        if !flags.contains(OFlags::NONBLOCK) {
-            fcntl_setfl(fd, flags | OFlags::NONBLOCK)?;
-        }
+        ioctl_fionbio(&io, true)?;
         Ok(Async::new_nonblocking(io))
     }
 
@@ -174,10 +170,10 @@ impl<T: AsFd> Async<T> {
 }
 
 #[track_caller]
-fn waiting(direction: Direction) -> Waiting {
+fn waiting(direction: Direction) -> Waiting<'static> {
     Waiting {
         direction,
-        timeout: None,
+        limits: None,
         at: Location::caller(),
     }
 }

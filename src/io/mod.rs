@@ -2,6 +2,7 @@
 
 mod adapter;
 mod registration;
+mod ring;
 
 pub use adapter::Async;
-pub(crate) use registration::{Registration, Waiting};
+pub(crate) use registration::{Limits, Registration, Waiting};

@@ -1,7 +1,7 @@
 //! How an operation on a descriptor waits: try, and where that would block, let
 //! the reactor tell when to try again.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -11,12 +11,15 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use crate::coroutine::Awaited;
-use crate::reactor::{Direction, Source};
+use crate::reactor::{Backend, Direction, Poll, Source, Uring};
 use crate::scheduler::{self, Scheduler};
 use crate::suspend;
 use crate::time::Armed;
+
+use super::ring;
 
 /// A descriptor's place in the reactor of the runtime that used it last; none
 /// before its first wait.
@@ -27,11 +30,34 @@ pub(crate) struct Registration {
 
 /// How one operation waits.
 #[derive(Clone, Copy)]
-pub(crate) struct Waiting {
+pub(crate) struct Waiting<'a> {
     pub(crate) direction: Direction,
-    /// How long it may take; then it fails with `WouldBlock`, as in std.
-    pub(crate) timeout: Option<Duration>,
+    pub(crate) limits: Option<&'a Limits>,
     pub(crate) at: &'static Location<'static>,
+}
+
+/// How long operations may wait. As in std, one that may not wait any longer
+/// fails with `WouldBlock`, and duplicates of a descriptor share their limits.
+#[derive(Default)]
+pub(crate) struct Limits {
+    pub(crate) read_timeout: Cell<Option<Duration>>,
+    pub(crate) write_timeout: Cell<Option<Duration>>,
+    /// They never wait.
+    pub(crate) nonblocking: Cell<bool>,
+}
+
+impl Waiting<'_> {
+    fn never(&self) -> bool {
+        self.limits.is_some_and(|limits| limits.nonblocking.get())
+    }
+
+    pub(super) fn timeout(&self) -> Option<Duration> {
+        let limits = self.limits?;
+        match self.direction {
+            Direction::Read => limits.read_timeout.get(),
+            Direction::Write => limits.write_timeout.get(),
+        }
+    }
 }
 
 impl Registration {
@@ -44,7 +70,7 @@ impl Registration {
     pub(crate) fn run<R>(
         &self,
         fd: BorrowedFd<'_>,
-        waiting: Waiting,
+        waiting: Waiting<'_>,
         mut attempt: impl FnMut() -> io::Result<R>,
     ) -> io::Result<R> {
         let scheduler = scheduler::current();
@@ -53,11 +79,14 @@ impl Registration {
         }
         let mut deadline = None;
         loop {
-            if self.may_try(scheduler, waiting.direction) {
+            if self.may_try(scheduler, waiting.direction) || waiting.never() {
                 let changes = self.changes(waiting.direction);
                 match attempt() {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         self.set_blocked(waiting.direction, changes);
+                        if waiting.never() {
+                            return Err(error);
+                        }
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                     result => return result,
@@ -65,7 +94,7 @@ impl Registration {
             }
             let scheduler = expect(waiting.at);
             let deadline =
-                deadline.get_or_insert_with(|| Deadline::new(scheduler, waiting.timeout));
+                deadline.get_or_insert_with(|| Deadline::new(scheduler, waiting.timeout()));
             self.wait(scheduler, fd, waiting, deadline)?;
         }
     }
@@ -74,7 +103,7 @@ impl Registration {
     ///
     /// # Errors
     /// The reactor's.
-    pub(crate) fn ready(&self, fd: BorrowedFd<'_>, waiting: Waiting) -> io::Result<()> {
+    pub(crate) fn ready(&self, fd: BorrowedFd<'_>, waiting: Waiting<'_>) -> io::Result<()> {
         self.run(fd, waiting, || match poll_now(fd, waiting.direction)? {
             true => Ok(()),
             false => Err(io::ErrorKind::WouldBlock.into()),
@@ -87,8 +116,9 @@ impl Registration {
     fn may_try(&self, scheduler: Option<&Scheduler>, direction: Direction) -> bool {
         match (scheduler, &*self.source.borrow()) {
             (Some(scheduler), Some(source)) => {
-                let poll = scheduler.reactor.made();
-                source.is_ready(direction) || !poll.is_some_and(|poll| poll.knows(source))
+                source.is_ready(direction)
+                    || !matches!(scheduler.reactor.made(),
+                        Some(Backend::Poll(poll)) if poll.knows(source))
             }
             _ => true,
         }
@@ -128,28 +158,33 @@ impl Registration {
         &self,
         scheduler: &Scheduler,
         fd: BorrowedFd<'_>,
-        waiting: Waiting,
+        waiting: Waiting<'_>,
         deadline: &Deadline<'_>,
     ) -> io::Result<()> {
-        let source = self.source(scheduler, fd)?;
-        let what = Descriptor {
-            number: fd.as_raw_fd(),
-            direction: waiting.direction,
+        let poll = match scheduler
+            .reactor
+            .backend(|bell| scheduler.inbox.hang(bell))?
+        {
+            Backend::Poll(poll) => poll,
+            Backend::IoUring(uring) => {
+                return ring::poll(scheduler, uring, fd, waiting, deadline);
+            }
         };
+        let source = self.source(poll, fd)?;
+        let what = Descriptor::new(fd, waiting.direction);
         let _waits = scheduler.reactor.waits();
         let _enlisted = source.enlist(waiting.direction, scheduler.running());
         while !source.is_ready(waiting.direction) {
             if deadline.has_passed() {
-                return Err(io::Error::from_raw_os_error(Errno::AGAIN.raw_os_error()));
+                return Err(Errno::AGAIN.into());
             }
             suspend::park_on(scheduler, &what, waiting.at);
         }
         Ok(())
     }
 
-    /// The source in the reactor of `scheduler`, made if need be.
-    fn source(&self, scheduler: &Scheduler, fd: BorrowedFd<'_>) -> io::Result<Rc<Source>> {
-        let poll = scheduler.reactor.poll(|bell| scheduler.inbox.hang(bell))?;
+    /// The source in the reactor of the running runtime, made if need be.
+    fn source(&self, poll: &Rc<Poll>, fd: BorrowedFd<'_>) -> io::Result<Rc<Source>> {
         if let Some(source) = &*self.source.borrow()
             && poll.knows(source)
         {
@@ -161,6 +196,52 @@ impl Registration {
             former.deregister(fd);
         }
         Ok(source)
+    }
+
+    /// The ring that does operations for the caller, if there is one.
+    #[inline(always)]
+    fn uring<'a>(waiting: Waiting<'_>) -> Option<(&'a Scheduler, &'a Uring)> {
+        let scheduler = scheduler::current()?;
+        match scheduler.reactor.made()? {
+            Backend::IoUring(uring) if !waiting.never() => Some((scheduler, uring)),
+            _ => None,
+        }
+    }
+
+    /// Receives from a socket.
+    ///
+    /// # Errors
+    /// As recv(2); `WouldBlock` after the timeout.
+    #[inline]
+    pub(crate) fn receive(
+        &self,
+        fd: BorrowedFd<'_>,
+        waiting: Waiting<'_>,
+        buf: &mut [u8],
+    ) -> io::Result<usize> {
+        match Registration::uring(waiting) {
+            Some((scheduler, uring)) => ring::receive(scheduler, uring, fd, waiting, buf),
+            None => self.run(fd, waiting, || {
+                Ok(recv(fd, &mut *buf, RecvFlags::empty())?.0)
+            }),
+        }
+    }
+
+    /// Sends to a socket that has a peer.
+    ///
+    /// # Errors
+    /// As send(2); `WouldBlock` after the timeout.
+    #[inline]
+    pub(crate) fn send(
+        &self,
+        fd: BorrowedFd<'_>,
+        waiting: Waiting<'_>,
+        buf: &[u8],
+    ) -> io::Result<usize> {
+        match Registration::uring(waiting) {
+            Some((scheduler, uring)) => ring::send(scheduler, uring, fd, waiting, buf),
+            None => self.run(fd, waiting, || Ok(send(fd, buf, SendFlags::NOSIGNAL)?)),
+        }
     }
 
     /// Forgets the descriptor, which is still open.
@@ -183,13 +264,13 @@ fn expect<'a>(at: &'static Location<'static>) -> &'a Scheduler {
 }
 
 /// When an operation fails because it takes too long.
-struct Deadline<'a> {
+pub(super) struct Deadline<'a> {
     /// None if it never does.
     timer: Option<Armed<'a>>,
 }
 
 impl<'a> Deadline<'a> {
-    fn new(scheduler: &'a Scheduler, timeout: Option<Duration>) -> Deadline<'a> {
+    pub(super) fn new(scheduler: &'a Scheduler, timeout: Option<Duration>) -> Deadline<'a> {
         let deadline = timeout.and_then(|timeout| scheduler.clock.after(timeout));
         let timer = deadline.map(|deadline| Armed {
             scheduler,
@@ -198,7 +279,7 @@ impl<'a> Deadline<'a> {
         Deadline { timer }
     }
 
-    fn has_passed(&self) -> bool {
+    pub(super) fn has_passed(&self) -> bool {
         self.timer
             .as_ref()
             .is_some_and(|Armed { scheduler, key }| !scheduler.timers.borrow().is_armed(*key))
@@ -216,9 +297,16 @@ fn poll_now(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<bool> {
 }
 
 /// What a coroutine waits for.
-struct Descriptor {
+pub(super) struct Descriptor {
     number: RawFd,
     direction: Direction,
+}
+
+impl Descriptor {
+    pub(super) fn new(fd: BorrowedFd<'_>, direction: Direction) -> Descriptor {
+        let number = fd.as_raw_fd();
+        Descriptor { number, direction }
+    }
 }
 
 impl fmt::Display for Descriptor {

@@ -12,7 +12,7 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use rustix::event::epoll::{self, EventData, EventFlags};
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
 use crate::generator::raw::Raw;
@@ -45,22 +45,20 @@ pub(crate) struct Poll {
 }
 
 impl Poll {
-    /// A poller, and the bell that ends its sleep: an eventfd(2).
+    /// A poller whose sleep ends when `bell` is rung.
     ///
     /// # Errors
     /// The system gives no descriptor.
-    pub(super) fn new() -> io::Result<(Poll, OwnedFd)> {
+    pub(super) fn new(bell: &OwnedFd) -> io::Result<Poll> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         // Edge-triggered: each ring is told once, and nobody need read it.
         let flags = EventFlags::IN | EventFlags::ET;
-        epoll::add(&epoll, &bell, EventData::new_u64(BELL), flags)?;
-        let poll = Poll {
+        epoll::add(&epoll, bell, EventData::new_u64(BELL), flags)?;
+        Ok(Poll {
             epoll,
             sources: RefCell::default(),
             events: RefCell::new(Box::new([MaybeUninit::uninit(); EVENTS])),
-        };
-        Ok((poll, bell))
+        })
     }
 
     /// The source of a descriptor, for one more user.

@@ -27,7 +27,7 @@ use crate::coroutine::{Ready, Stop};
 use crate::frames::FrameRef;
 use crate::generator::raw::Raw;
 use crate::inbox::Inbox;
-use crate::reactor::Reactor;
+use crate::reactor::{IoBackend, Reactor};
 use crate::ready::ReadyQueue;
 use crate::snapshot::{CoroutineInfo, Snapshot};
 use crate::task::Children;
@@ -56,6 +56,7 @@ pub(crate) struct Config {
     pub(crate) virtual_time: bool,
     pub(crate) seed: Option<u64>,
     pub(crate) threads: ThreadPool,
+    pub(crate) io: IoBackend,
 }
 
 pub(crate) struct Scheduler {
@@ -134,7 +135,7 @@ impl Scheduler {
             clock: Clock::new(config.virtual_time),
             timers: RefCell::new(Timers::new()),
             inbox: Inbox::new(),
-            reactor: Reactor::new(),
+            reactor: Reactor::new(config.io),
             jobs: Cell::new(0),
             threads: config.threads.clone(),
             blocked: RefCell::default(),

@@ -59,8 +59,7 @@ impl Scheduler {
             self.inbox.take_mail(|message| self.receive(message));
         }
         if self.reactor.is_awaited() {
-            self.reactor
-                .look(Some(Duration::ZERO), |raw| self.wake(raw));
+            self.look_at_descriptors(Some(Duration::ZERO));
         }
         if !self.clock.is_virtual() && !self.timers.borrow().is_empty() {
             self.fire_due(self.clock.now());
@@ -144,12 +143,17 @@ impl Scheduler {
     /// sometimes less.
     fn sleep(&self, timeout: Option<Duration>) {
         if self.reactor.is_awaited() {
-            self.inbox.doze(timeout, |timeout| {
-                self.reactor.look(timeout, |raw| self.wake(raw));
-            });
+            self.inbox
+                .doze(timeout, |timeout| self.look_at_descriptors(timeout));
         } else {
             self.inbox.sleep(timeout);
         }
+    }
+
+    /// Wakes whoever has waited for a descriptor; sleeps for at most `timeout`
+    /// until there is somebody.
+    pub(crate) fn look_at_descriptors(&self, timeout: Option<Duration>) {
+        self.reactor.look(timeout, |raw| self.wake(raw));
     }
 
     fn trim(&self) -> Option<Duration> {
