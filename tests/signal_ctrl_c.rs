@@ -1,65 +1,15 @@
 //! Ctrl-C and what a signal does by default, in child processes. They are the
 //! ignored tests here.
 
-use corobin::process::{Child, Command, Stdio};
+use corobin::process::Command;
 use corobin::signal::{SIGCHLD, SIGINT, SIGTERM, SIGUSR1, Signals, ctrl_c};
 use corobin::{JoinError, Workers, run, sleep, spawn, timeout, yield_now};
-use rustix::process::{Pid, Signal, kill_process};
-use std::io::{BufRead, BufReader, Lines};
-use std::os::unix::process::ExitStatusExt;
+use rustix::process::Signal;
 use std::time::Duration;
 
-/// A child that runs one of the tests below and says lines with `say`.
-struct Actor {
-    child: Child,
-    lines: Lines<BufReader<corobin::process::ChildStdout>>,
-}
-
-const MARK: &str = "actor: ";
-
-fn say(line: &str) {
-    println!("\n{MARK}{line}");
-}
-
-impl Actor {
-    fn new(name: &str) -> Actor {
-        Actor::start(Command::new(std::env::current_exe().unwrap()), name)
-    }
-
-    fn start(mut command: Command, name: &str) -> Actor {
-        command.args(["--exact", name, "--ignored", "--nocapture"]);
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Actor { child, lines }
-    }
-
-    /// Waits for the line.
-    fn says(&mut self, what: &str) {
-        for line in &mut self.lines {
-            if let Some(said) = line.unwrap().strip_prefix(MARK) {
-                assert_eq!(said, what);
-                return;
-            }
-        }
-        panic!("it ended before it said {what:?}");
-    }
-
-    fn send(&self, signal: Signal) {
-        kill_process(Pid::from_raw(self.child.id() as i32).unwrap(), signal).unwrap();
-    }
-
-    /// The signal that ended it.
-    fn died_of(&mut self) -> Option<i32> {
-        self.child.wait().unwrap().signal()
-    }
-}
-
-impl Drop for Actor {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
+#[path = "common/actor.rs"]
+mod actor;
+use actor::{Actor, say};
 
 #[test]
 fn ctrl_c_is_waited_for_and_the_next_ends_the_process() {

@@ -111,7 +111,7 @@ fn a_cancelled_wait_takes_no_signal() {
 #[test]
 fn several_signals_come_in_order_and_by_iterator() {
     // Made outside of a runtime; signals that came meanwhile are kept.
-    let mut signals = Signals::new(&[SIGWINCH, SIGURG, SIGWINCH]).unwrap();
+    let mut signals = Signals::new([SIGWINCH, SIGURG, SIGWINCH].iter()).unwrap();
     let sent = [SIGWINCH, SIGURG, SIGURG, SIGWINCH];
     let mut got = Vec::new();
     for signal in sent {

@@ -3,6 +3,9 @@
 mod adapter;
 mod registration;
 mod ring;
+mod stdin;
+mod turns;
 
 pub use adapter::Async;
 pub(crate) use registration::{Limits, Registration, Waiting};
+pub use stdin::{Stdin, StdinLock, stdin};
