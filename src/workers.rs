@@ -35,6 +35,44 @@ use crate::to_thread::try_to_thread;
 /// workers.shutdown();
 /// # Ok::<(), std::io::Error>(())
 /// ```
+///
+/// A server for all cores has a listener on each worker, all on one port; the
+/// kernel spreads the connections:
+///
+/// ```
+/// use corobin::net::{SocketOptions, TcpStream};
+/// use corobin::{Workers, scope};
+/// use std::io::{Read, Write};
+///
+/// let mut options = SocketOptions::new();
+/// options.reuse_port(true);
+/// // One that listens, but never accepts, would get its share: bind on the workers.
+/// let port = options.listen("127.0.0.1:0")?.local_addr()?.port();
+/// let workers = Workers::new(2)?;
+/// let listening = workers.broadcast(move |_| {
+///     let listener = options.listen(("127.0.0.1", port))?;
+///     corobin::spawn(move || {
+///         scope(|s| {
+///             loop {
+///                 let (mut peer, _) = listener.accept().expect("a connection");
+///                 s.spawn(move || peer.write_all(b"hello"));
+///             }
+///         })
+///     });
+///     Ok::<(), std::io::Error>(())
+/// });
+/// for worker in listening {
+///     worker.join().unwrap()?;
+/// }
+/// corobin::run(|| {
+///     let mut greeting = String::new();
+///     TcpStream::connect(("127.0.0.1", port))?.read_to_string(&mut greeting)?;
+///     assert_eq!(greeting, "hello");
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// workers.shutdown();
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Workers {
     workers: Vec<Worker>,
     /// Where the search for the least loaded begins: turns by one each time, so

@@ -40,7 +40,8 @@ impl Actor {
 
     /// The next that it says.
     pub fn hear(&mut self) -> Option<String> {
-        self.lines.find_map(|line| line.unwrap().strip_prefix(MARK).map(str::to_owned))
+        self.lines
+            .find_map(|line| line.unwrap().strip_prefix(MARK).map(str::to_owned))
     }
 
     pub fn says(&mut self, what: &str) {
