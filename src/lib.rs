@@ -95,6 +95,7 @@ mod coroutine;
 mod cpu;
 #[allow(unsafe_code)]
 mod frames;
+pub mod fs;
 mod gather;
 #[allow(unsafe_code)]
 mod generator;
@@ -108,6 +109,7 @@ pub mod net;
 #[allow(unsafe_code)]
 mod panic_count;
 mod probe;
+pub mod process;
 mod race;
 #[allow(unsafe_code)]
 mod reactor;
@@ -117,6 +119,8 @@ mod runtime;
 mod scheduler;
 #[allow(unsafe_code)]
 mod scope;
+#[allow(unsafe_code)]
+pub mod signal;
 mod snapshot;
 mod spawn;
 #[allow(unsafe_code)]
@@ -136,6 +140,7 @@ mod trace;
 mod unwind;
 #[allow(unsafe_code)]
 mod wait_queue;
+mod workers;
 
 pub use block_on::block_on;
 pub use gather::{AsCompleted, as_completed, gather, gather_results};
@@ -155,6 +160,7 @@ pub use time::{Interval, interval, now, sleep, sleep_until};
 pub use timeout::{Elapsed, shield, timeout, timeout_at};
 pub use to_thread::to_thread;
 pub use unwind::is_cancel;
+pub use workers::Workers;
 
 /// The code in the README compiles and runs.
 #[cfg(doctest)]
