@@ -112,7 +112,7 @@ pub(super) fn poll(
         match unsafe { complete(scheduler, uring, fd, waiting, deadline, &entry) } {
             Err(Errno::INTR) => {}
             result => {
-                // Nothing has happened yet that would be lost.
+                // Nothing has been done yet that would come first.
                 suspend::checkpoint(scheduler);
                 return Ok(result.map(drop)?);
             }
