@@ -104,8 +104,8 @@ impl Scheduler {
     /// Does `f`, in which `cause` acts.
     #[inline(always)]
     pub(super) fn acting(&self, cause: Cause, f: impl FnOnce()) {
-        self.probes.set_cause(cause);
+        let before = self.probes.set_cause(cause);
         f();
-        self.probes.set_cause(Cause::Loop);
+        self.probes.set_cause(before);
     }
 }
