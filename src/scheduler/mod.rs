@@ -234,9 +234,9 @@ impl Scheduler {
     /// Lets everybody who is ready run before the running coroutine goes on.
     ///
     /// With nobody else there, and no time to look outside, there is no switch.
-    /// `at` is where it yields.
+    /// `at` is where it yields, if that is known.
     #[inline(always)]
-    pub(crate) fn yield_now(&self, at: &'static Location<'static>) {
+    pub(crate) fn yield_now(&self, at: Option<&'static Location<'static>>) {
         let left = self.steps_left.get();
         if left > 1 {
             if self.ready.is_empty() {
@@ -260,13 +260,13 @@ impl Scheduler {
 
     /// Keeps the short way short.
     #[inline(never)]
-    fn yield_to_loop_apart(&self, at: &'static Location<'static>) {
+    fn yield_to_loop_apart(&self, at: Option<&'static Location<'static>>) {
         self.yield_to_loop(at);
     }
 
     #[inline(always)]
-    fn yield_to_loop(&self, at: &'static Location<'static>) {
-        self.yielded_at.set(Some(at));
+    fn yield_to_loop(&self, at: Option<&'static Location<'static>>) {
+        self.yielded_at.set(at);
         let running = self.running();
         running.leave_to(|| {
             let back = Ready::leaving(running);

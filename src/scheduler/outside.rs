@@ -171,7 +171,9 @@ impl Scheduler {
     /// Wakes whoever has waited for a descriptor; sleeps for at most `timeout`
     /// until there is somebody.
     pub(crate) fn look_at_descriptors(&self, timeout: Option<Duration>) {
-        self.reactor.look(timeout, |raw| self.wake(raw));
+        self.acting(Cause::Descriptor, || {
+            self.reactor.look(timeout, |raw| self.wake(raw));
+        });
     }
 
     fn trim(&self) -> Option<Duration> {

@@ -178,6 +178,11 @@ impl Task {
         matches!(self.state.get(), State::Ended(_))
     }
 
+    /// Whether it has not begun.
+    pub(crate) fn is_new(&self) -> bool {
+        self.state.get() == State::New
+    }
+
     /// The children of the scope that it belongs to.
     pub(crate) fn siblings(&self) -> Option<&Children> {
         // SAFETY: who makes a child promises that the scope stays until the
