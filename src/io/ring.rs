@@ -111,7 +111,11 @@ pub(super) fn poll(
         // SAFETY: it points to nothing.
         match unsafe { complete(scheduler, uring, fd, waiting, deadline, &entry) } {
             Err(Errno::INTR) => {}
-            result => return Ok(result.map(drop)?),
+            result => {
+                // Nothing has been done yet that would come first.
+                suspend::checkpoint(scheduler);
+                return Ok(result.map(drop)?);
+            }
         }
     }
 }

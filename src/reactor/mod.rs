@@ -46,7 +46,7 @@ pub(crate) struct Reactor {
 
 pub(crate) enum Backend {
     Poll(Rc<Poll>),
-    IoUring(Uring),
+    IoUring(Box<Uring>),
 }
 
 /// Whether the kernel lets us have this backend.
@@ -95,9 +95,9 @@ impl Reactor {
         let bell = bell()?;
         let backend = match self.wanted {
             IoBackend::Poll => Backend::Poll(Rc::new(Poll::new(&bell)?)),
-            IoBackend::IoUring => Backend::IoUring(Uring::new(Arc::clone(&bell))?),
+            IoBackend::IoUring => Backend::IoUring(Box::new(Uring::new(Arc::clone(&bell))?)),
             IoBackend::Auto => match Uring::new(Arc::clone(&bell)) {
-                Ok(uring) => Backend::IoUring(uring),
+                Ok(uring) => Backend::IoUring(Box::new(uring)),
                 Err(_) => Backend::Poll(Rc::new(Poll::new(&bell)?)),
             },
         };
