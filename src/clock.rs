@@ -50,6 +50,16 @@ impl Clock {
         self.start.elapsed()
     }
 
+    /// As [`Clock::now`], but gives the system's time since the start, and on top
+    /// of it what virtual time has jumped.
+    pub(crate) fn traced(&self) -> Duration {
+        let now = self.now();
+        match self.is_virtual() {
+            true => self.real_now().saturating_add(now),
+            false => now,
+        }
+    }
+
     /// Moves virtual time on.
     pub(crate) fn jump(&self, to: Duration) {
         if let Some(stopped_at) = &self.stopped_at {

@@ -103,10 +103,12 @@ mod handle;
 mod inbox;
 #[allow(unsafe_code)]
 pub mod io;
+mod json;
 mod local;
 pub mod net;
 #[allow(unsafe_code)]
 mod panic_count;
+mod probe;
 pub mod process;
 mod race;
 #[allow(unsafe_code)]
@@ -124,6 +126,7 @@ mod spawn;
 #[allow(unsafe_code)]
 mod stack;
 mod suspend;
+pub mod sync;
 #[allow(unsafe_code)]
 mod task;
 mod testing;
@@ -133,7 +136,10 @@ mod timeout;
 mod timers;
 #[allow(unsafe_code)]
 mod to_thread;
+mod trace;
 mod unwind;
+#[allow(unsafe_code)]
+mod wait_queue;
 mod workers;
 
 pub use block_on::block_on;

@@ -1,16 +1,19 @@
 //! The loop that runs coroutines, and what it owns.
 //!
 //! [`Scheduler::run_to_end`] is the whole idea: take the next coroutine off the
-//! ready queue, resume it, and if it only yielded, put it at the back. All else
-//! that a coroutine can wait for ends in [`Scheduler::wake`], which puts it on
-//! that queue. [`outside`] looks at timers and other threads, [`life`] begins
-//! and ends coroutines, [`end`] unwinds those that are left.
+//! ready queue and resume it, until none is left. A coroutine that yields puts
+//! itself at the back, and all else that one can wait for ends in
+//! [`Scheduler::wake`], which puts it on that queue. A coroutine that is left
+//! takes the loop's next step for it where it can ([`Scheduler::next_way`]).
+//! [`outside`] looks at timers and other threads, [`life`] begins and ends
+//! coroutines, [`end`] unwinds those that are left.
 
 #[allow(unsafe_code)]
 mod current;
 #[allow(unsafe_code)]
 mod end;
 mod life;
+mod observed;
 mod outside;
 #[allow(unsafe_code)]
 mod stacks;
@@ -23,10 +26,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock::Clock;
-use crate::coroutine::{Ready, Stop};
+use crate::coroutine::{self, Loop, Ready, To};
 use crate::frames::FrameRef;
 use crate::generator::raw::Raw;
 use crate::inbox::Inbox;
+use crate::probe::{Probe, Probes};
 use crate::reactor::{IoBackend, Reactor};
 use crate::ready::ReadyQueue;
 use crate::snapshot::{CoroutineInfo, Snapshot};
@@ -59,17 +63,26 @@ pub(crate) struct Config {
     pub(crate) io: IoBackend,
 }
 
+#[repr(C)]
 pub(crate) struct Scheduler {
     ready: ReadyQueue<Ready>,
-    current: Cell<Option<Raw>>,
+    /// The one that runs; between two steps, the one that has run.
+    current: Cell<Raw>,
+    the_loop: Loop,
     /// Steps until the next look outside.
     steps_left: Cell<u32>,
+    /// Coroutines in which a cancel or an expiry is pending.
+    dues: Cell<u32>,
+    /// Where the last yield was that had to go through the loop.
+    yielded_at: Cell<Option<&'static Location<'static>>>,
     /// What `steps_left` was, and how many since, when an operation last took
     /// place without a wait.
     unwaited: Cell<(u32, u32)>,
     /// Coroutines that have not ended.
     alive: Cell<usize>,
     phase: Cell<Phase>,
+    /// One whose coroutine has just ended, for the loop to take back.
+    ended: Cell<Option<Raw>>,
 
     stacks: Stacks,
     /// Coroutines that wait for any stack: to run on, or the one in reserve, to
@@ -89,6 +102,10 @@ pub(crate) struct Scheduler {
     pub(crate) blocked: RefCell<HashMap<u64, Raw>>,
     /// Coroutines spawned through a handle, by the number of the handle.
     pub(crate) remote: RefCell<HashMap<u64, TaskRef>>,
+    /// The state of the random numbers that a `select!` picks with.
+    random: Cell<u64>,
+    /// Who watches; nobody, usually.
+    probes: Probes,
     /// What `run` reports instead of a result.
     deadlock: RefCell<Option<Snapshot>>,
 }
@@ -121,15 +138,20 @@ pub(crate) fn next_id() -> u64 {
 impl Scheduler {
     /// # Errors
     /// The system gives no stack.
-    pub(crate) fn new(config: &Config) -> io::Result<Scheduler> {
+    pub(crate) fn new(config: &Config, probes: Vec<Box<dyn Probe>>) -> io::Result<Scheduler> {
+        let stacks = Stacks::new(config.stack_size)?;
         Ok(Scheduler {
             ready: ReadyQueue::new(config.seed),
-            current: Cell::new(None),
+            current: Cell::new(stacks.reserve()),
+            the_loop: Loop::default(),
             steps_left: Cell::new(STEPS),
+            dues: Cell::new(0),
+            ended: Cell::new(None),
+            yielded_at: Cell::new(None),
             unwaited: Cell::new((0, 0)),
             alive: Cell::new(0),
             phase: Cell::new(Phase::Running),
-            stacks: Stacks::new(config.stack_size)?,
+            stacks,
             starved: RefCell::default(),
             no_stack: RefCell::default(),
             clock: Clock::new(config.virtual_time),
@@ -140,20 +162,34 @@ impl Scheduler {
             threads: config.threads.clone(),
             blocked: RefCell::default(),
             remote: RefCell::default(),
+            random: Cell::new(config.seed.map_or_else(|| fastrand::u64(..), |seed| !seed)),
+            probes: Probes::new(probes),
             deadlock: RefCell::default(),
         })
     }
 
     /// Runs all coroutines until none is left.
     fn run_to_end(&self) {
+        if self.is_observed() {
+            self.run_observed();
+        } else {
+            self.turn(|next| self.step(next));
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn run_observed(&self) {
+        self.turn(|next| self.observed_step(next));
+    }
+
+    #[inline(always)]
+    fn turn(&self, step: impl Fn(Ready)) {
         loop {
             while let Some(next) = self.next() {
-                match next.stack() {
-                    Some(raw) => {
-                        self.current.set(Some(raw));
-                        self.stopped(next.resume(raw));
-                    }
-                    None => self.stopped(self.start(next)),
+                step(next);
+                if let Some(raw) = self.ended.take() {
+                    self.stack_is_free(raw);
                 }
                 if self.counts_down() {
                     self.look_outside();
@@ -171,16 +207,19 @@ impl Scheduler {
     #[inline(always)]
     fn next(&self) -> Option<Ready> {
         let next = self.ready.pop()?;
-        self.ready.peek(AHEAD, Ready::prefetch);
+        self.ready.peek_or_stale(AHEAD, Ready::prefetch);
         Some(next)
     }
 
+    /// Lets a coroutine run until somebody leaves to the loop.
     #[inline(always)]
-    fn stopped(&self, stop: Stop) {
-        match stop {
-            Stop::Yield(back) => self.ready.push(back),
-            Stop::Park => {}
-            Stop::Done => self.stack_is_free(),
+    fn step(&self, next: Ready) {
+        match next.stack() {
+            Some(raw) => {
+                self.current.set(raw);
+                self.the_loop.enter(next, raw);
+            }
+            None => self.start(next),
         }
     }
 
@@ -192,16 +231,89 @@ impl Scheduler {
         left == 0
     }
 
-    /// The running coroutine may go on without a switch: nobody else is ready,
-    /// and it is not time to look outside.
+    /// Lets everybody who is ready run before the running coroutine goes on.
+    ///
+    /// With nobody else there, and no time to look outside, there is no switch.
+    /// `at` is where it yields.
     #[inline(always)]
-    pub(crate) fn is_alone(&self) -> bool {
+    pub(crate) fn yield_now(&self, at: &'static Location<'static>) {
         let left = self.steps_left.get();
-        if left > 1 && self.ready.is_empty() {
-            self.steps_left.set(left - 1);
-            return true;
+        if left > 1 {
+            if self.ready.is_empty() {
+                return self.steps_left.set(left - 1);
+            }
+            if coroutine::TO_ANOTHER && self.ready.is_next(Ready::has_started) {
+                let running = self.running();
+                return running.leave_to(move || {
+                    let back = Ready::leaving(running);
+                    let (next, save) = self.ready.rotate(back, Ready::frame_place);
+                    (save, self.way_to(next))
+                });
+            }
         }
-        false
+        if coroutine::TO_ANOTHER {
+            self.yield_to_loop_apart(at);
+        } else {
+            self.yield_to_loop(at);
+        }
+    }
+
+    /// Keeps the short way short.
+    #[inline(never)]
+    fn yield_to_loop_apart(&self, at: &'static Location<'static>) {
+        self.yield_to_loop(at);
+    }
+
+    #[inline(always)]
+    fn yield_to_loop(&self, at: &'static Location<'static>) {
+        self.yielded_at.set(Some(at));
+        let running = self.running();
+        running.leave_to(|| {
+            let back = Ready::leaving(running);
+            let save = self.ready.push_and(back, Ready::frame_place);
+            (save, self.the_loop.way())
+        });
+    }
+
+    /// Where the running coroutine goes when it is left: straight to the next in
+    /// line, if that has started and it is not time to look outside.
+    #[inline(always)]
+    pub(crate) fn next_way(&self) -> To {
+        if coroutine::TO_ANOTHER
+            && self.steps_left.get() > 1
+            && self.ready.is_next(Ready::has_started)
+            && let Some(next) = self.ready.pop()
+        {
+            return self.way_to(next);
+        }
+        self.the_loop.way()
+    }
+
+    /// Takes the loop's next step: to `next`, which was taken off the queue.
+    #[inline(always)]
+    fn way_to(&self, next: Ready) -> To {
+        self.ready.peek_or_stale(AHEAD, Ready::prefetch_frame);
+        // Pays only where each line is a miss in every cache.
+        if self.ready.is_crowded() {
+            self.ready.peek_or_stale(AHEAD, Ready::prefetch_more);
+        }
+        self.steps_left.set(self.steps_left.get() - 1);
+        let (raw, way) = next.into_way();
+        self.current.set(raw);
+        way
+    }
+
+    /// Whether a cancel or an expiry may be pending in the running coroutine.
+    #[inline(always)]
+    pub(crate) fn may_be_due(&self) -> bool {
+        self.dues.get() != 0 && self.running().may_be_due()
+    }
+
+    /// After a frame of the running coroutine was closed.
+    pub(crate) fn frame_closed(&self) {
+        if self.running().frame_closed() {
+            self.dues.set(self.dues.get() - 1);
+        }
     }
 
     /// One more operation on a descriptor. True if the running coroutine, for
@@ -226,10 +338,7 @@ impl Scheduler {
     /// The coroutine that runs.
     #[inline(always)]
     pub(crate) fn running(&self) -> Raw {
-        match self.current.get() {
-            Some(raw) => raw,
-            None => unreachable!("user code runs in coroutines only"),
-        }
+        self.current.get()
     }
 
     #[inline(always)]
@@ -242,14 +351,29 @@ impl Scheduler {
     #[inline(always)]
     pub(crate) fn wake(&self, raw: Raw) {
         if let Some(ready) = raw.wake() {
+            if self.is_observed() {
+                self.saw_wake(raw);
+            }
             self.put(ready);
         }
+    }
+
+    /// A random number below `n`; with a seed, the same ones in every run.
+    #[inline]
+    pub(crate) fn random_below(&self, n: usize) -> usize {
+        let mut random = fastrand::Rng::with_seed(self.random.get());
+        let number = random.usize(..n);
+        self.random.set(random.get_seed());
+        number
     }
 
     /// Lets a coroutine notice what is due, if it is parked where that may be
     /// raised.
     pub(crate) fn interrupt(&self, raw: Raw) {
         if let Some(ready) = raw.interrupt(self.ignores_shields()) {
+            if self.is_observed() {
+                self.saw_wake(raw);
+            }
             self.put(ready);
         }
     }
@@ -265,7 +389,9 @@ impl Scheduler {
         }
         match task.raw.get().filter(|raw| !raw.is_idle()) {
             Some(raw) => {
-                raw.set_cancelled();
+                if raw.set_cancelled() {
+                    self.dues.set(self.dues.get() + 1);
+                }
                 self.interrupt(raw);
             }
             None => task.set(crate::task::flag::CANCELLED),
@@ -275,7 +401,7 @@ impl Scheduler {
     /// What a coroutine that is spawned here gets from its surroundings.
     pub(crate) fn origin(&self, spawned_at: &'static Location<'static>) -> crate::task::Origin {
         crate::task::Origin {
-            parent: self.current.get().map_or(0, |raw| raw.task().id().0),
+            parent: self.running().task().id().0,
             spawned_at,
             name: None,
             flags: 0,
@@ -287,6 +413,9 @@ impl Scheduler {
     #[inline(always)]
     pub(crate) fn spawn(&self, task: TaskRef) {
         self.alive.set(self.alive.get() + 1);
+        if self.is_observed() {
+            self.saw_spawn(&task);
+        }
         self.put(Ready::new(task));
     }
 
@@ -299,7 +428,7 @@ impl Scheduler {
     }
 
     /// Tells the scope of a child that has ended.
-    fn tell_scope(&self, children: &Children, task: &TaskRef) {
+    fn tell_scope(&self, children: &Children, task: &Task) {
         children.remove(task);
         if children.is_empty()
             && children.owner_waits.get()

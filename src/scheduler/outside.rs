@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::frames::{Frame, FrameRef};
 use crate::generator::raw::Raw;
+use crate::probe::Cause;
 use crate::timers::Key;
 
 use super::{STEPS, Scheduler};
@@ -53,10 +54,11 @@ impl Scheduler {
 
     /// Wakes whoever has waited for other threads, for a descriptor or for a time
     /// that has come. A look at none of them is three loads.
+    #[inline(always)]
     pub(super) fn look_outside(&self) {
         self.steps_left.set(STEPS);
         if self.inbox.has_mail() {
-            self.inbox.take_mail(|message| self.receive(message));
+            self.take_mail();
         }
         if self.reactor.is_awaited() {
             self.look_at_descriptors(Some(Duration::ZERO));
@@ -66,7 +68,18 @@ impl Scheduler {
         }
     }
 
+    #[inline(never)]
+    fn take_mail(&self) {
+        self.acting(Cause::Thread, || {
+            self.inbox.take_mail(|message| self.receive(message));
+        });
+    }
+
     fn fire_due(&self, now: Duration) {
+        self.acting(Cause::Timer, || self.fire_all_due(now));
+    }
+
+    fn fire_all_due(&self, now: Duration) {
         loop {
             // Some at a time, so that the cache can fetch one coroutine while
             // another is woken.
@@ -82,6 +95,9 @@ impl Scheduler {
             drop(timers);
             let last = due[BATCH - 1].is_none();
             for Timer { raw, frame } in due.into_iter().flatten() {
+                if self.is_observed() {
+                    self.saw_timer(raw, frame.is_some());
+                }
                 match frame {
                     None => self.wake(raw),
                     Some(frame) => self.make_due(raw, frame),
@@ -96,7 +112,9 @@ impl Scheduler {
     /// Asks the coroutine `raw` to unwind up to its `frame`.
     pub(crate) fn make_due(&self, raw: Raw, frame: FrameRef) {
         frame.set_due();
-        raw.set_due();
+        if raw.set_due() {
+            self.dues.set(self.dues.get() + 1);
+        }
         self.interrupt(raw);
     }
 
@@ -121,7 +139,7 @@ impl Scheduler {
                         continue;
                     }
                     None if !expects_news => return false,
-                    _ => self.sleep(self.trim()),
+                    _ => self.sleep_outside(self.trim()),
                 }
                 continue;
             }
@@ -135,13 +153,13 @@ impl Scheduler {
             });
             let trim = self.trim();
             let timeout = [until, trim].into_iter().flatten().min();
-            self.sleep(timeout);
+            self.sleep_outside(timeout);
         }
     }
 
     /// Sleeps until there is mail, news of a descriptor, or `timeout` has passed;
     /// sometimes less.
-    fn sleep(&self, timeout: Option<Duration>) {
+    pub(super) fn sleep(&self, timeout: Option<Duration>) {
         if self.reactor.is_awaited() {
             self.inbox
                 .doze(timeout, |timeout| self.look_at_descriptors(timeout));

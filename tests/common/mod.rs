@@ -1,0 +1,7 @@
+//! What several test programs share.
+#![allow(dead_code, reason = "each takes only what it needs")]
+
+pub mod chrome;
+pub mod chromium;
+pub mod folder;
+pub mod model;
