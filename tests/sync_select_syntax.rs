@@ -104,7 +104,7 @@ fn control_flow_in_arms() {
         assert_eq!(message(&tx, None), None);
         assert_eq!(message(&tx, Some(1)), Some(1));
         drop(tx);
-        while let Ok(_) = first(&rx) {}
+        while first(&rx).is_ok() {}
         assert_eq!(first(&rx), Err(RecvError));
     });
 }
