@@ -78,7 +78,7 @@ impl<T> Operation for Receive<'_, T> {
     }
 
     fn is_offered(&self) -> bool {
-        self.chan.sending.first(None) == Some(Tag::Offer)
+        self.chan.is_offered()
     }
 
     fn settle(&self) {}
