@@ -9,8 +9,8 @@ use std::time::Duration;
 use std::{env, fs};
 
 use backends::{on_each, on_each_with, open_descriptors, skip};
-use corobin::net::{SocketAddr, SocketOptions, TcpListener, TcpStream};
-use corobin::{Builder, Runtime, gather, sleep, spawn};
+use corobin::net::{SocketAddr, SocketOptions, TcpListener, TcpStream, UnixStream};
+use corobin::{Builder, Runtime, gather, run, sleep, spawn, timeout};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Tests here count the descriptors of the process, or use them all up.
@@ -174,7 +174,7 @@ fn a_server_without_descriptors_goes_on_when_there_are_some() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         // Makes the backend.
-        assert!(corobin::timeout(Duration::ZERO, || listener.accept().unwrap()).is_err());
+        assert!(timeout(Duration::ZERO, || listener.accept().unwrap()).is_err());
         let warm = TcpStream::connect(address).unwrap();
         drop((listener.accept().unwrap(), warm));
         let server = spawn(move || {
@@ -232,4 +232,20 @@ fn the_end_of_a_run_closes_everything() {
         sleep(Duration::from_millis(10));
     });
     assert_eq!(open_descriptors(), before);
+}
+
+#[test]
+fn a_runtime_that_waits_for_no_descriptor_has_none() {
+    let _alone = alone();
+    run(|| {
+        let before = open_descriptors();
+        sleep(Duration::from_millis(1));
+        let (mut one, mut two) = UnixStream::pair().unwrap();
+        // These need not wait.
+        one.write_all(b"x").unwrap();
+        two.read_exact(&mut [0]).unwrap();
+        assert_eq!(open_descriptors(), before + 2);
+        assert!(timeout(Duration::from_millis(1), || one.read(&mut [0]).unwrap()).is_err());
+        assert!(open_descriptors() > before + 2);
+    });
 }
