@@ -71,7 +71,8 @@
 //!   coroutine) do not resume, close or drop a suspended generator, and do not
 //!   suspend: frames on those stacks may use thread-locals that are gone. corobin
 //!   leaks such a generator where it notices.
-//! - A stack that overflows ends the process: every stack has a guard.
+//! - A stack that overflows ends the process, with a message that says whose it
+//!   was: every stack has a guard.
 //!
 //! # Logging
 //!
@@ -101,6 +102,8 @@ mod generator;
 mod handle;
 mod inbox;
 mod local;
+#[allow(unsafe_code)]
+mod overflow;
 #[allow(unsafe_code)]
 mod panic_count;
 mod race;

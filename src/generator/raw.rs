@@ -38,6 +38,7 @@ use std::rc::Rc;
 use corosensei::stack::valgrind::ValgrindStackRegistration;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
+use crate::overflow;
 use crate::stack::{HEAD, Stack, StackClass, page_size};
 
 /// What `start` and `resume` return when the job has returned.
@@ -405,13 +406,15 @@ impl RawPool {
 
 /// The pools of a thread. Once they are gone the thread is running the destructors
 /// of its thread-locals, and no generator is unwound any more.
-#[derive(Default)]
 struct Pools {
     list: RefCell<Vec<Rc<RawPool>>>,
 }
 
 thread_local! {
-    static POOLS: Pools = Pools::default();
+    static POOLS: Pools = {
+        overflow::watch_thread();
+        Pools { list: RefCell::default() }
+    };
 }
 
 impl Drop for Pools {

@@ -1,9 +1,13 @@
 //! Which scheduler runs the caller.
 
 use std::cell::Cell;
+use std::fmt;
 use std::ptr::NonNull;
 
 use super::Scheduler;
+use crate::overflow::{self, Running};
+use crate::snapshot::title;
+use crate::task::flag;
 
 thread_local! {
     static CURRENT: Cell<Option<NonNull<Scheduler>>> = const { Cell::new(None) };
@@ -46,7 +50,29 @@ pub(super) fn enter(scheduler: &Scheduler, f: impl FnOnce()) {
             CURRENT.set(None);
         }
     }
+    let _ = overflow::COROUTINES.set(&Coroutines);
     CURRENT.set(Some(NonNull::from(scheduler)));
     let _leave = Leave;
     f();
+}
+
+/// Names the running coroutine for the report of a stack overflow, in a signal
+/// handler.
+struct Coroutines;
+
+impl overflow::Coroutines for Coroutines {
+    fn running(&self) -> Option<Running> {
+        let raw = current()?.current.get().filter(|raw| !raw.is_idle())?;
+        Some(Running {
+            base: raw.base(),
+            is_main: raw.task().has(flag::MAIN),
+        })
+    }
+
+    fn write_title(&self, text: &mut dyn fmt::Write) -> fmt::Result {
+        match current().and_then(|scheduler| scheduler.current.get()) {
+            Some(raw) => write!(text, "coroutine {}", title(raw.task())),
+            None => Ok(()),
+        }
+    }
 }

@@ -70,6 +70,8 @@ impl Scheduler {
     #[inline(always)]
     pub(super) fn stack_is_free(&self) {
         let raw = self.running();
+        // From here on the stack may be unmapped at any time.
+        self.current.set(None);
         self.stacks.put_back(raw);
         if !self.starved.borrow().is_empty() {
             self.retry_starved();
