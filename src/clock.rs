@@ -50,6 +50,13 @@ impl Clock {
         self.start.elapsed()
     }
 
+    /// The system's time since the start, and on top of it what virtual time has
+    /// jumped.
+    pub(crate) fn traced(&self) -> Duration {
+        let jumped = self.stopped_at.as_ref().map(Cell::get);
+        self.real_now().saturating_add(jumped.unwrap_or_default())
+    }
+
     /// Moves virtual time on.
     pub(crate) fn jump(&self, to: Duration) {
         if let Some(stopped_at) = &self.stopped_at {

@@ -106,6 +106,8 @@ mod local;
 mod overflow;
 #[allow(unsafe_code)]
 mod panic_count;
+#[allow(dead_code)]
+mod probe;
 mod race;
 #[allow(unsafe_code)]
 mod ready;

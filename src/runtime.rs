@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::generator::raw::RawPool;
+use crate::probe::Probe;
 use crate::scheduler::{self, Config};
 use crate::snapshot::Snapshot;
 use crate::stack::DEFAULT_SIZE;
@@ -163,8 +164,8 @@ impl Runtime {
             scheduler::current().is_none(),
             "run inside of a runtime: one thread runs one; use spawn, or run on another thread"
         );
-        let outcome =
-            scheduler::run(&self.config, f, Location::caller()).map_err(RunError::NoStack)?;
+        let outcome = scheduler::run(&self.config, self.probes(), f, Location::caller())
+            .map_err(RunError::NoStack)?;
         if let Some(snapshot) = outcome.deadlock {
             return Err(RunError::Deadlock(snapshot));
         }
@@ -176,6 +177,11 @@ impl Runtime {
             }
             None => unreachable!("the main coroutine has ended"),
         }
+    }
+
+    /// Who watches the next run.
+    fn probes(&self) -> Vec<Box<dyn Probe>> {
+        Vec::new()
     }
 }
 

@@ -5,6 +5,7 @@
 //! what became due meanwhile. Whoever waits checks its condition in a loop: a
 //! wake may be meant for an earlier wait.
 
+use std::cell::Cell;
 use std::panic::Location;
 
 use crate::coroutine::{Awaited, Wait};
@@ -41,7 +42,7 @@ fn wait<'a>(
     what: &'a dyn Awaited,
     at: &'static Location<'static>,
 ) -> Wait<'a> {
-    let since = scheduler.clock.last();
+    let since = Cell::new(scheduler.clock.last());
     Wait { what, at, since }
 }
 

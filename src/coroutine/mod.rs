@@ -81,7 +81,7 @@ pub(crate) struct Wait<'a> {
     pub(crate) what: &'a dyn Awaited,
     pub(crate) at: &'static Location<'static>,
     /// The loop's last reading of the clock when it began.
-    pub(crate) since: Duration,
+    pub(crate) since: Cell<Duration>,
 }
 
 /// What can be waited for; `Display` says what it is.
@@ -171,15 +171,20 @@ impl Raw {
         &self.co().locals
     }
 
-    /// What it waits for, if it is parked, written out.
-    pub(crate) fn describe_wait(&self) -> Option<WaitInfo> {
+    /// What it waits for, if it is parked.
+    pub(crate) fn wait(&self) -> Option<&Wait<'_>> {
         // SAFETY: a wait is on the stack of its coroutine from before it leaves
         // until after it has come back.
-        let wait = unsafe { self.co().wait.get()?.as_ref() };
+        Some(unsafe { self.co().wait.get()?.as_ref() })
+    }
+
+    /// What it waits for, if it is parked, written out.
+    pub(crate) fn describe_wait(&self) -> Option<WaitInfo> {
+        let wait = self.wait()?;
         Some(WaitInfo {
             what: wait.what.to_string(),
             at: wait.at,
-            since: wait.since,
+            since: wait.since.get(),
             holders: wait.what.holders(),
         })
     }
@@ -272,6 +277,11 @@ impl Raw {
         frames::due(top, depth, self.has(CANCELLED), ignore_shields)?;
         self.add(INTERRUPTED);
         self.wake()
+    }
+
+    /// Whether it is to come back from its wait with nothing but what is due.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.has(INTERRUPTED)
     }
 
     /// Leaves the running coroutine to the back of the ready queue.
@@ -371,6 +381,15 @@ impl Ready {
         // SAFETY: a new place owns the reference, and ends here.
         self.is_new()
             .then(|| unsafe { TaskRef::from_address(self.who) })
+    }
+
+    /// One more reference to the task.
+    pub(crate) fn task_ref(&self) -> TaskRef {
+        match self.stack() {
+            Some(raw) => raw.task_ref(),
+            // SAFETY: a new place owns a reference.
+            None => unsafe { TaskRef::another(self.who.cast()) },
+        }
     }
 
     /// The stack of one that has started.

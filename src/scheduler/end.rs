@@ -9,8 +9,9 @@ use std::panic::Location;
 
 use crate::frames;
 use crate::generator::raw::Raw;
+use crate::probe::Probe;
 use crate::snapshot::Snapshot;
-use crate::task::{Origin, Task, TaskRef, Typed, flag};
+use crate::task::{End, Origin, Task, TaskRef, Typed, flag};
 
 use super::{Config, Message, Phase, Scheduler, current, next_id};
 
@@ -28,13 +29,14 @@ pub(crate) struct Outcome<T> {
 /// The stacks for the scheduler and the main coroutine cannot be had.
 pub(crate) fn run<F, T>(
     config: &Config,
+    probes: Vec<Box<dyn Probe>>,
     f: F,
     at: &'static Location<'static>,
 ) -> io::Result<Outcome<T>>
 where
     F: FnOnce() -> T,
 {
-    let scheduler = Scheduler::new(config)?;
+    let scheduler = Scheduler::new(config, probes)?;
     let stack = scheduler.reserve_stack(config.main_stack_size)?;
     let origin = Origin {
         parent: 0,
@@ -74,6 +76,9 @@ impl Scheduler {
     /// Nobody is ready, and nothing outside can change that.
     #[cold]
     pub(super) fn nothing_can_happen(&self) {
+        if self.is_observed() {
+            self.saw_deadlock();
+        }
         match self.phase.get() {
             Phase::Running => {
                 let snapshot = self.snapshot();
@@ -150,7 +155,10 @@ impl Scheduler {
             self.alive.set(self.alive.get() - 1);
             // One that hangs in its joiner's waker has ended.
             if !task.has_ended() {
-                task.end();
+                task.end(End::Cancelled);
+                if self.is_observed() {
+                    self.saw_end(task, End::Cancelled);
+                }
             }
         }
         for task in &tasks {

@@ -89,7 +89,10 @@ impl Scheduler {
     pub(super) fn bury_unborn(&self, task: &TaskRef) {
         task.begin();
         drop_body(task);
-        task.end();
+        task.end(End::Cancelled);
+        if self.is_observed() {
+            self.saw_end(task, End::Cancelled);
+        }
         if let Some(siblings) = task.siblings() {
             self.tell_scope(siblings, task);
         }
@@ -144,7 +147,10 @@ impl Scheduler {
         if special || end == End::Panicked || !raw.locals().get().is_null() {
             self.dispose(raw, task);
         }
-        task.end();
+        task.end(end);
+        if self.is_observed() {
+            self.saw_end(task, end);
+        }
         if let Some(siblings) = task.siblings() {
             self.tell_scope(siblings, task);
         }

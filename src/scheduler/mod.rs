@@ -11,6 +11,7 @@ mod current;
 #[allow(unsafe_code)]
 mod end;
 mod life;
+mod observed;
 mod outside;
 #[allow(unsafe_code)]
 mod stacks;
@@ -27,6 +28,7 @@ use crate::coroutine::{Ready, Stop};
 use crate::frames::FrameRef;
 use crate::generator::raw::Raw;
 use crate::inbox::Inbox;
+use crate::probe::{Probe, Probes};
 use crate::ready::ReadyQueue;
 use crate::snapshot::{CoroutineInfo, Snapshot};
 use crate::task::Children;
@@ -81,6 +83,8 @@ pub(crate) struct Scheduler {
     pub(crate) blocked: RefCell<HashMap<u64, Raw>>,
     /// Coroutines spawned through a handle, by the number of the handle.
     pub(crate) remote: RefCell<HashMap<u64, TaskRef>>,
+    /// Who watches; nobody, usually.
+    probes: Probes,
     /// What `run` reports instead of a result.
     deadlock: RefCell<Option<Snapshot>>,
 }
@@ -113,7 +117,7 @@ pub(crate) fn next_id() -> u64 {
 impl Scheduler {
     /// # Errors
     /// The system gives no stack.
-    pub(crate) fn new(config: &Config) -> io::Result<Scheduler> {
+    pub(crate) fn new(config: &Config, probes: Vec<Box<dyn Probe>>) -> io::Result<Scheduler> {
         Ok(Scheduler {
             ready: ReadyQueue::new(config.seed),
             current: Cell::new(None),
@@ -130,21 +134,31 @@ impl Scheduler {
             threads: config.threads.clone(),
             blocked: RefCell::default(),
             remote: RefCell::default(),
+            probes: Probes::new(probes),
             deadlock: RefCell::default(),
         })
     }
 
     /// Runs all coroutines until none is left.
     fn run_to_end(&self) {
+        if self.is_observed() {
+            self.run_observed();
+        } else {
+            self.turn(|next| self.step(next));
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn run_observed(&self) {
+        self.turn(|next| self.observed_step(next));
+    }
+
+    #[inline(always)]
+    fn turn(&self, step: impl Fn(Ready) -> Stop) {
         loop {
             while let Some(next) = self.next() {
-                match next.stack() {
-                    Some(raw) => {
-                        self.current.set(Some(raw));
-                        self.stopped(next.resume(raw));
-                    }
-                    None => self.stopped(self.start(next)),
-                }
+                self.stopped(step(next));
                 if self.counts_down() {
                     self.look_outside();
                 }
@@ -163,6 +177,18 @@ impl Scheduler {
         let next = self.ready.pop()?;
         self.ready.peek(AHEAD, Ready::prefetch);
         Some(next)
+    }
+
+    /// Lets a coroutine run up to its next stop.
+    #[inline(always)]
+    fn step(&self, next: Ready) -> Stop {
+        match next.stack() {
+            Some(raw) => {
+                self.current.set(Some(raw));
+                next.resume(raw)
+            }
+            None => self.start(next),
+        }
     }
 
     #[inline(always)]
@@ -213,6 +239,9 @@ impl Scheduler {
     #[inline(always)]
     pub(crate) fn wake(&self, raw: Raw) {
         if let Some(ready) = raw.wake() {
+            if self.is_observed() {
+                self.saw_wake(raw);
+            }
             self.put(ready);
         }
     }
@@ -221,6 +250,9 @@ impl Scheduler {
     /// raised.
     pub(crate) fn interrupt(&self, raw: Raw) {
         if let Some(ready) = raw.interrupt(self.ignores_shields()) {
+            if self.is_observed() {
+                self.saw_wake(raw);
+            }
             self.put(ready);
         }
     }
@@ -258,6 +290,9 @@ impl Scheduler {
     #[inline(always)]
     pub(crate) fn spawn(&self, task: TaskRef) {
         self.alive.set(self.alive.get() + 1);
+        if self.is_observed() {
+            self.saw_spawn(&task);
+        }
         self.put(Ready::new(task));
     }
 

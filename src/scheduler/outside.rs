@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::frames::{Frame, FrameRef};
 use crate::generator::raw::Raw;
+use crate::probe::Cause;
 use crate::timers::Key;
 
 use super::{STEPS, Scheduler};
@@ -53,17 +54,29 @@ impl Scheduler {
 
     /// Wakes whoever has waited for other threads or for a time that has come.
     /// A look at no timer and no mail is two loads.
+    #[inline(always)]
     pub(super) fn look_outside(&self) {
         self.steps_left.set(STEPS);
         if self.inbox.has_mail() {
-            self.inbox.take_mail(|message| self.receive(message));
+            self.take_mail();
         }
         if !self.clock.is_virtual() && !self.timers.borrow().is_empty() {
             self.fire_due(self.clock.now());
         }
     }
 
+    #[inline(never)]
+    fn take_mail(&self) {
+        self.acting(Cause::Thread, || {
+            self.inbox.take_mail(|message| self.receive(message));
+        });
+    }
+
     fn fire_due(&self, now: Duration) {
+        self.acting(Cause::Timer, || self.fire_all_due(now));
+    }
+
+    fn fire_all_due(&self, now: Duration) {
         loop {
             // Some at a time, so that the cache can fetch one coroutine while
             // another is woken.
@@ -79,6 +92,9 @@ impl Scheduler {
             drop(timers);
             let last = due[BATCH - 1].is_none();
             for Timer { raw, frame } in due.into_iter().flatten() {
+                if self.is_observed() {
+                    self.saw_timer(raw, frame.is_some());
+                }
                 match frame {
                     None => self.wake(raw),
                     Some(frame) => self.make_due(raw, frame),
@@ -118,7 +134,7 @@ impl Scheduler {
                         continue;
                     }
                     None if !expects_mail => return false,
-                    _ => self.inbox.sleep(self.trim()),
+                    _ => self.sleep_outside(self.trim()),
                 }
                 continue;
             }
@@ -132,7 +148,7 @@ impl Scheduler {
             });
             let trim = self.trim();
             let timeout = [until, trim].into_iter().flatten().min();
-            self.inbox.sleep(timeout);
+            self.sleep_outside(timeout);
         }
     }
 

@@ -49,7 +49,7 @@ impl fmt::Display for Id {
 enum State {
     New,
     Started,
-    Ended,
+    Ended(End),
 }
 
 /// What the room of a task holds.
@@ -175,7 +175,7 @@ impl Task {
     }
 
     pub(crate) fn has_ended(&self) -> bool {
-        self.state.get() == State::Ended
+        matches!(self.state.get(), State::Ended(_))
     }
 
     /// The children of the scope that it belongs to.
@@ -207,10 +207,10 @@ impl Task {
     }
 
     /// Marks the coroutine as ended; what the room holds is for its handle.
-    pub(crate) fn end(&self) {
+    pub(crate) fn end(&self, how: End) {
         debug_assert_eq!(self.state.get(), State::Started);
         self.raw.set(None);
-        self.state.set(State::Ended);
+        self.state.set(State::Ended(how));
     }
 
     /// Runs the body, and keeps its result or the payload of its panic.

@@ -1,0 +1,112 @@
+//! The steps of a run that somebody watches, and what is told to the probes.
+
+use std::time::Duration;
+
+use crate::coroutine::{Ready, Stop};
+use crate::generator::raw::Raw;
+use crate::probe::{Cause, Event, Stopped};
+use crate::task::{End, Task};
+
+use super::Scheduler;
+
+impl Scheduler {
+    /// Whether each step has to go through the loop, for a probe to see it.
+    #[inline(always)]
+    pub(crate) fn is_observed(&self) -> bool {
+        !self.probes.is_empty()
+    }
+
+    fn saw(&self, event: &Event<'_>) {
+        self.probes.saw(self.clock.traced(), event);
+    }
+
+    /// As `step`, and tells of it.
+    ///
+    /// Meanwhile the countdown stands at one: with that, neither `is_alone` nor
+    /// `next_new` goes on without the loop.
+    #[inline(never)]
+    pub(super) fn observed_step(&self, next: Ready) -> Stop {
+        let task = next.task_ref();
+        let left = self.steps_left.replace(1);
+        self.clock.now();
+        self.saw(&Event::StepBegins {
+            who: &task,
+            ready: self.ready.len(),
+        });
+        self.probes.set_cause(Cause::Coroutine(task.id()));
+        let stop = self.step(next);
+        self.probes.set_cause(Cause::Loop);
+        self.steps_left.set(left);
+        let raw = task.raw.get();
+        let wait = raw.as_ref().and_then(Raw::wait);
+        let why = match (&stop, wait) {
+            (Stop::Yield(_), _) => Stopped::Yielded,
+            (Stop::Done, _) => Stopped::Ended,
+            (Stop::Park, None) => Stopped::NoStack,
+            (Stop::Park, Some(wait)) => {
+                wait.since.set(self.clock.now());
+                Stopped::Parked(wait)
+            }
+        };
+        self.saw(&Event::StepEnds {
+            who: &task,
+            stop: why,
+        });
+        stop
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(super) fn saw_spawn(&self, who: &Task) {
+        let by = self.probes.cause();
+        self.saw(&Event::Spawned { who, by });
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(super) fn saw_wake(&self, raw: Raw) {
+        self.saw(&Event::Woken {
+            who: raw.task(),
+            by: self.probes.cause(),
+            interrupted: raw.is_interrupted(),
+        });
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(super) fn saw_end(&self, who: &Task, how: End) {
+        self.saw(&Event::Ended { who, how });
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(super) fn saw_timer(&self, raw: Raw, expires: bool) {
+        let who = raw.task();
+        self.saw(&Event::TimerFired { who, expires });
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(super) fn saw_deadlock(&self) {
+        self.saw(&Event::Deadlock);
+    }
+
+    /// Sleeps until there is mail or the time has passed.
+    pub(super) fn sleep_outside(&self, at_most: Option<Duration>) {
+        if self.is_observed() {
+            self.saw(&Event::Sleeps { at_most });
+        }
+        self.inbox.sleep(at_most);
+        if self.is_observed() {
+            self.saw(&Event::Awakes);
+        }
+    }
+
+    /// Does `f`, in which `cause` acts.
+    #[inline(always)]
+    pub(super) fn acting(&self, cause: Cause, f: impl FnOnce()) {
+        self.probes.set_cause(cause);
+        f();
+        self.probes.set_cause(Cause::Loop);
+    }
+}
