@@ -119,6 +119,8 @@ mod snapshot;
 mod spawn;
 #[allow(unsafe_code)]
 mod stack;
+#[allow(unsafe_code)]
+mod stack_trace;
 mod suspend;
 #[allow(unsafe_code)]
 mod task;
@@ -139,7 +141,7 @@ pub use local::CoroutineLocal;
 pub use race::{Arm, Arms, race};
 pub use runtime::{IoBackend, RunError, Runtime, RuntimeBuilder, run, snapshot};
 pub use scope::{Scope, ScopedJoinHandle, scope};
-pub use snapshot::{CoroutineInfo, Snapshot};
+pub use snapshot::{CoroutineInfo, CoroutineState, Snapshot};
 pub use spawn::{Builder, JoinHandle, current, spawn};
 pub use suspend::{park, yield_now};
 pub use task::{Coroutine, Id, JoinError};

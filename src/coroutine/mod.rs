@@ -15,6 +15,7 @@
 //! ```
 
 pub(crate) mod locals;
+mod trace;
 
 use std::cell::Cell;
 use std::fmt;
@@ -277,6 +278,10 @@ impl Raw {
         frames::due(top, depth, self.has(CANCELLED), ignore_shields)?;
         self.add(INTERRUPTED);
         self.wake()
+    }
+
+    pub(crate) fn is_parked(&self) -> bool {
+        self.hot().get() & STATE == PARKED
     }
 
     /// Whether it is to come back from its wait with nothing but what is due.

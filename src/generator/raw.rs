@@ -39,7 +39,7 @@ use corosensei::stack::valgrind::ValgrindStackRegistration;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
 use crate::overflow;
-use crate::stack::{HEAD, Stack, StackClass, page_size};
+use crate::stack::{self, HEAD, Stack, StackClass, page_size};
 
 /// What `start` and `resume` return when the job has returned.
 pub(crate) const DONE: usize = 0;
@@ -155,6 +155,11 @@ impl Raw {
         self.0.addr().get()
     }
 
+    /// All of this stack, guard included.
+    pub(crate) fn range(&self) -> std::ops::Range<usize> {
+        self.head().low..self.base()
+    }
+
     /// Whether `address` lies on this stack, guard included.
     #[inline(always)]
     pub(crate) fn contains(&self, address: usize) -> bool {
@@ -166,6 +171,11 @@ impl Raw {
     #[inline(always)]
     pub(crate) fn is_of(&self, pool: &Rc<RawPool>) -> bool {
         std::ptr::eq(self.head().pool, Rc::as_ptr(pool))
+    }
+
+    /// Bytes of stack that a job may use.
+    pub(crate) fn usable(&self) -> usize {
+        self.pool().usable()
     }
 
     fn pool(&self) -> &RawPool {
@@ -222,6 +232,23 @@ impl Raw {
         // SAFETY: the yielder was set before the first job began and lives at
         // the base of this stack.
         unsafe { (*self.head().yielder.get()).suspend(word) }
+    }
+
+    /// Where the state of the suspended job lies, for a backtrace of it: on this
+    /// stack, or on one that was entered from it.
+    ///
+    /// corosensei keeps that address to itself. Of the words that it keeps two are
+    /// addresses on stacks, and the other one is where this stack began.
+    pub(crate) fn saved_frame(&self) -> Option<usize> {
+        const BEGINNING: usize = 128;
+        const WORDS: usize = size_of::<Coroutine<(), usize, Infallible, Base>>() / 8;
+        let words = self.head().coroutine.get().cast::<usize>();
+        // SAFETY: the coroutine is made of words only, and nobody is changing them
+        // while it is suspended.
+        let words: [usize; WORDS] = std::array::from_fn(|at| unsafe { words.add(at).read() });
+        let beginning = self.base() - BEGINNING..=self.base();
+        let is_frame = |&word: &usize| !beginning.contains(&word) && stack::find(word).is_some();
+        words.into_iter().find(is_frame)
     }
 
     /// Returns the stack to the pool it came from, for the next job.

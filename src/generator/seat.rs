@@ -6,12 +6,13 @@ use std::panic::Location;
 use super::raw::Raw;
 use crate::overflow;
 
-/// The hot word of a stack that runs a generator. Those that run coroutines never
-/// have it.
+/// The first word of the seat of a generator; no coroutine's is the same.
 const GENERATOR: u64 = 1 << 63;
 
 #[derive(Clone, Copy)]
+#[repr(C)]
 struct Seat {
+    mark: u64,
     made_at: &'static Location<'static>,
 }
 
@@ -19,8 +20,12 @@ struct Seat {
 #[inline]
 pub(super) fn sit_down(raw: Raw, made_at: &'static Location<'static>) {
     // SAFETY: we are the job of this stack; the job words were read before we ran.
-    unsafe { raw.take_seat(Seat { made_at }) };
-    raw.hot().set(GENERATOR);
+    unsafe {
+        raw.take_seat(Seat {
+            mark: GENERATOR,
+            made_at,
+        });
+    }
     overflow::GENERATORS.get_or_init(|| describe);
 }
 
@@ -31,7 +36,8 @@ fn describe(base: usize, text: &mut dyn fmt::Write) -> Option<fmt::Result> {
     // SAFETY: the overflow report asks for the bases of mapped stacks only; what is
     // above one is a head, or zero where none was written yet.
     let raw = unsafe { Raw::from_address(address) };
-    (raw.hot().get() == GENERATOR).then(|| {
+    // SAFETY: whoever runs on a stack has written its seat, a word at least.
+    (unsafe { *raw.seat::<u64>() } == GENERATOR).then(|| {
         // SAFETY: the mark says that `sit_down` wrote the seat.
         let seat = unsafe { raw.seat::<Seat>() };
         write!(text, "a generator (made at {})", seat.made_at)

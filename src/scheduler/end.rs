@@ -81,7 +81,7 @@ impl Scheduler {
         }
         match self.phase.get() {
             Phase::Running => {
-                let snapshot = self.snapshot();
+                let snapshot = self.snapshot(None);
                 *self.deadlock.borrow_mut() = Some(snapshot);
                 self.phase.set(Phase::Forcing);
                 self.cancel_all(true);
@@ -123,7 +123,7 @@ impl Scheduler {
             eprintln!(
                 "corobin: these coroutines cannot be unwound, since their destructors wait for \
                  ever; some of them borrow, so the process aborts\n{}",
-                self.snapshot()
+                self.snapshot(None)
             );
             std::process::abort();
         }
@@ -144,7 +144,7 @@ impl Scheduler {
     }
 
     fn leak_the_others(&self) {
-        let mut snapshot = self.snapshot();
+        let mut snapshot = self.snapshot(Some(self.running()));
         let own_id = self.running_task().id();
         snapshot.coroutines.retain(|info| info.id != own_id);
         let mut leaked = self.stacks.busy();

@@ -30,7 +30,7 @@ use crate::generator::raw::Raw;
 use crate::inbox::Inbox;
 use crate::probe::{Probe, Probes};
 use crate::ready::ReadyQueue;
-use crate::snapshot::{CoroutineInfo, Snapshot};
+use crate::snapshot::{Census, Snapshot};
 use crate::task::Children;
 use crate::task::{Task, TaskRef};
 use crate::thread_pool::ThreadPool;
@@ -290,6 +290,7 @@ impl Scheduler {
     #[inline(always)]
     pub(crate) fn spawn(&self, task: TaskRef) {
         self.alive.set(self.alive.get() + 1);
+        task.set_born(self.clock.stamp());
         if self.is_observed() {
             self.saw_spawn(&task);
         }
@@ -352,10 +353,11 @@ impl Scheduler {
         self.starved.borrow().iter().for_each(each_new);
     }
 
-    pub(crate) fn snapshot(&self) -> Snapshot {
-        let mut coroutines = Vec::new();
-        self.each_alive(|task, raw| coroutines.push(CoroutineInfo::new(task, raw, &self.clock)));
-        Snapshot::new(coroutines)
+    /// Of all who are alive; `running` is the coroutine that asks, if it is one.
+    pub(crate) fn snapshot(&self, running: Option<Raw>) -> Snapshot {
+        let mut census = Census::new(&self.clock, running);
+        self.each_alive(|task, raw| census.add(task, raw));
+        census.finish()
     }
 
     pub(crate) fn running_task(&self) -> TaskRef {

@@ -58,6 +58,8 @@ impl Scheduler {
     #[cold]
     #[inline(never)]
     pub(super) fn saw_spawn(&self, who: &Task) {
+        self.clock.now();
+        who.set_born(self.clock.stamp());
         let by = self.probes.cause();
         self.saw(&Event::Spawned { who, by });
     }
