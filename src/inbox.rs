@@ -16,6 +16,8 @@ pub(crate) struct Inbox<M> {
     messages: SegQueue<M>,
     mail: AtomicBool,
     closed: AtomicBool,
+    /// A snapshot is wanted.
+    asked: AtomicBool,
     /// Open [`Door`]s: whoever holds one may still send something.
     doors: AtomicUsize,
     thread: Thread,
@@ -28,6 +30,7 @@ impl<M> Inbox<M> {
             messages: SegQueue::new(),
             mail: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            asked: AtomicBool::new(false),
             doors: AtomicUsize::new(0),
             thread: thread::current(),
         })
@@ -71,6 +74,20 @@ impl<M> Inbox<M> {
         Ok(())
     }
 
+    /// Asks for a snapshot. True if it was asked for before, and is not answered.
+    /// May be called in a signal handler.
+    pub(crate) fn ask(&self) -> bool {
+        let before = self.asked.swap(true, Ordering::SeqCst);
+        self.ring();
+        before
+    }
+
+    /// Whether a snapshot was asked for since the last look.
+    pub(crate) fn was_asked(&self) -> bool {
+        self.asked.swap(false, Ordering::SeqCst)
+    }
+
+    /// May be called in a signal handler: no lock is waited for.
     fn ring(&self) {
         if !self.mail.swap(true, Ordering::SeqCst) {
             self.thread.unpark();

@@ -115,6 +115,8 @@ mod runtime;
 mod scheduler;
 #[allow(unsafe_code)]
 mod scope;
+#[allow(unsafe_code)]
+mod sigquit;
 mod snapshot;
 mod spawn;
 #[allow(unsafe_code)]

@@ -6,10 +6,12 @@
 
 use std::io;
 use std::panic::Location;
+use std::sync::Arc;
 
 use crate::frames;
 use crate::generator::raw::Raw;
 use crate::probe::Probe;
+use crate::sigquit;
 use crate::snapshot::Snapshot;
 use crate::task::{End, Origin, Task, TaskRef, Typed, flag};
 
@@ -50,6 +52,8 @@ where
     let main = unsafe { Typed::borrowing(origin, next_id(), f) };
     main.task().raw.set(Some(stack));
     scheduler.spawn(main.task().clone());
+    let inbox = Arc::clone(&scheduler.inbox);
+    let _listener = sigquit::listen(move || inbox.ask());
     frames::entering(|| {
         let top = frames::top();
         frames::set_top(None);

@@ -1,6 +1,7 @@
 //! What the loop looks at besides its queue: timers, other threads, and memory
 //! that is not needed any more.
 
+use std::io::{self, Write};
 use std::time::Duration;
 
 use crate::frames::{Frame, FrameRef};
@@ -70,6 +71,20 @@ impl Scheduler {
         self.acting(Cause::Thread, || {
             self.inbox.take_mail(|message| self.receive(message));
         });
+        if self.inbox.was_asked() {
+            self.print_snapshot();
+        }
+    }
+
+    /// What SIGQUIT asks for.
+    #[cold]
+    fn print_snapshot(&self) {
+        let snapshot = self.snapshot(None);
+        let count = snapshot.coroutines.len();
+        let s = if count == 1 { "" } else { "s" };
+        let text = format!("corobin: SIGQUIT: {count} coroutine{s}\n{snapshot}\n");
+        // Who has closed stderr does not want to know.
+        let _ = io::stderr().write_all(text.as_bytes());
     }
 
     fn fire_due(&self, now: Duration) {
