@@ -95,6 +95,8 @@ mod coroutine;
 #[allow(unsafe_code)]
 mod cpu;
 #[allow(unsafe_code)]
+mod debug;
+#[allow(unsafe_code)]
 mod frames;
 mod gather;
 #[allow(unsafe_code)]

@@ -283,6 +283,9 @@ impl<T> JoinHandle<T> {
         task.joiner.set(Joiner::None);
         if let Some(Err(JoinError::Panicked(payload))) = self.inner.claim() {
             if task.siblings().is_none() {
+                if let Some(scheduler) = scheduler::current() {
+                    scheduler.saw_unjoined(task, crate::unwind::message(&*payload));
+                }
                 log::error!(
                     "coroutine {} panicked and nobody joined it: {}",
                     crate::snapshot::title(task),

@@ -32,6 +32,9 @@ pub(crate) fn due(scheduler: &Scheduler, running: Raw) -> Option<Silent> {
 #[inline(never)]
 fn raise_due(scheduler: &Scheduler, running: Raw) {
     if let Some(silent) = due(scheduler, running) {
+        if silent == Silent::Cancel {
+            scheduler.raises_cancel(running.task());
+        }
         raise(silent);
     }
 }

@@ -44,9 +44,13 @@ pub(crate) type DescribeGenerator = fn(base: usize, text: &mut dyn Write) -> Opt
 pub(crate) static COROUTINES: OnceLock<&'static dyn Coroutines> = OnceLock::new();
 pub(crate) static GENERATORS: OnceLock<DescribeGenerator> = OnceLock::new();
 
+/// Called before anything else at a fault. Does not return if the fault was no harm.
+pub(crate) static RESCUE: OnceLock<fn()> = OnceLock::new();
+
 const SIGNALS: [c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
 
-type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut libc::c_void);
+/// What a signal is handled by, with `SA_SIGINFO`.
+pub(crate) type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut libc::c_void);
 
 /// Sees to it that an overflow on this thread is told. If there is no memory for a
 /// signal stack, it still ends the process, without a message.
@@ -87,6 +91,9 @@ fn install() {
 }
 
 extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    if let Some(rescue) = RESCUE.get() {
+        rescue();
+    }
     // SAFETY: the kernel passes a valid description, with an address for a fault
     // that it has found itself.
     let address = unsafe {
@@ -157,19 +164,33 @@ fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void
     let Some(before) = BEFORE.get().map(|before| &before[at]) else {
         return;
     };
+    if call_handler(before, signal, info, context) {
+        return;
+    }
+    // The default, once we have returned: the faulting instruction is tried again, and
+    // a signal that somebody has sent is sent again. A fault cannot be ignored.
+    // SAFETY: both may be called in a signal handler.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        if (*info).si_code <= 0 && before.sa_sigaction == libc::SIG_DFL {
+            libc::raise(signal);
+        }
+    }
+}
+
+/// Calls an earlier handler with what another one was called with. False if there was
+/// none.
+pub(crate) fn call_handler(
+    before: &libc::sigaction,
+    signal: c_int,
+    info: *mut libc::siginfo_t,
+    context: *mut libc::c_void,
+) -> bool {
     let handler = before.sa_sigaction;
     if handler == libc::SIG_DFL || handler == libc::SIG_IGN {
-        // The default, once we have returned: the faulting instruction is tried
-        // again, and a signal that somebody has sent is sent again. A fault cannot
-        // be ignored.
-        // SAFETY: both may be called in a signal handler.
-        unsafe {
-            libc::signal(signal, libc::SIG_DFL);
-            if (*info).si_code <= 0 && handler == libc::SIG_DFL {
-                libc::raise(signal);
-            }
-        }
-    } else if before.sa_flags & libc::SA_SIGINFO != 0 {
+        return false;
+    }
+    if before.sa_flags & libc::SA_SIGINFO != 0 {
         // SAFETY: it was installed as a handler with these arguments.
         let handler: Handler = unsafe { mem::transmute(handler) };
         handler(signal, info, context);
@@ -178,24 +199,39 @@ fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void
         let handler: extern "C" fn(c_int) = unsafe { mem::transmute(handler) };
         handler(signal);
     }
+    true
 }
 
-/// The stack pointer of the thread that a signal has interrupted.
-///
-/// # Safety
-/// `context` is what the kernel has passed to a signal handler.
-unsafe fn stack_pointer(context: *mut libc::c_void) -> Option<usize> {
-    let context = context.cast::<libc::ucontext_t>();
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: as the caller says.
-    let pointer = Some(unsafe { (*context).uc_mcontext.gregs[libc::REG_RSP as usize] as usize });
-    #[cfg(target_arch = "aarch64")]
-    // SAFETY: as the caller says.
-    let pointer = Some(unsafe { (*context).uc_mcontext.sp as usize });
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    let pointer = {
-        let _ = context;
-        None
+/// A register of the thread that a signal has interrupted.
+macro_rules! register {
+    ($name:ident, $x86_64:expr, $aarch64:ident, $what:literal) => {
+        #[doc = $what]
+        /// of the thread that a signal has interrupted, where that is known.
+        ///
+        /// # Safety
+        /// `context` is what the kernel has passed to a signal handler.
+        pub(crate) unsafe fn $name(context: *mut libc::c_void) -> Option<usize> {
+            let context = context.cast::<libc::ucontext_t>();
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as the caller says.
+            let value = Some(unsafe { (*context).uc_mcontext.gregs[$x86_64 as usize] as usize });
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: as the caller says.
+            let value = Some(unsafe { (*context).uc_mcontext.$aarch64 as usize });
+            #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+            let value = {
+                let _ = context;
+                None
+            };
+            value
+        }
     };
-    pointer
 }
+
+register!(stack_pointer, libc::REG_RSP, sp, "The stack pointer");
+register!(
+    program_counter,
+    libc::REG_RIP,
+    pc,
+    "The address of the next instruction"
+);

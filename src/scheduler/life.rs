@@ -205,6 +205,7 @@ impl Scheduler {
         }
         // The logger may have suspended, and the handle be gone now.
         if task.has(flag::DETACHED) {
+            self.saw_unjoined(task, text);
             quietly(|| {
                 log::error!(
                     "coroutine {} panicked and nobody joins it: {text}",

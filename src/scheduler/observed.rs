@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::coroutine::{Ready, Stop};
 use crate::generator::raw::Raw;
 use crate::probe::{Cause, Event, Stopped};
-use crate::task::{End, Task};
+use crate::task::{End, Task, flag};
 
 use super::Scheduler;
 
@@ -78,6 +78,23 @@ impl Scheduler {
     #[inline(never)]
     pub(super) fn saw_end(&self, who: &Task, how: End) {
         self.saw(&Event::Ended { who, how });
+    }
+
+    /// Notes that a cancel is raised in `who`; once should be enough.
+    #[cold]
+    pub(crate) fn raises_cancel(&self, who: &Task) {
+        if self.is_observed() && who.has(flag::RAISED) {
+            self.saw(&Event::CancelSwallowed { who });
+        }
+        who.set(flag::RAISED);
+    }
+
+    /// Nobody joins one that has panicked.
+    #[cold]
+    pub(crate) fn saw_unjoined(&self, who: &Task, text: &str) {
+        if self.is_observed() {
+            self.saw(&Event::Unjoined { who, text });
+        }
     }
 
     #[cold]

@@ -21,7 +21,7 @@ use std::ops::Range;
 pub(crate) use symbols::resolve;
 
 /// Deeper frames are left out.
-const DEEPEST: usize = 128;
+pub(crate) const DEEPEST: usize = 128;
 
 /// The return addresses of a stack, innermost first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -64,6 +64,32 @@ impl Trace {
 /// from is not to be asked: while the stack is suspended, it is long gone.
 const BOTTOM: usize = 128;
 
+/// Calls `each` for the addresses of the flow that a signal has interrupted at
+/// `place`, innermost first and up to the first frames of the stack with this `base`.
+/// Called in the signal's handler; takes no lock and allocates nothing.
+///
+/// # Safety
+/// No other thread walks a stack with the help of a library that is not for several
+/// threads; on Linux there is none.
+pub(crate) unsafe fn walk_interrupted(place: usize, base: usize, mut each: impl FnMut(usize)) {
+    let mut count = 0;
+    let bottom = base - BOTTOM..base;
+    // SAFETY: as the caller says.
+    unsafe {
+        ::backtrace::trace_unsynchronized(|frame| {
+            let address = frame.ip().addr();
+            if count == 0 && address != place {
+                return true;
+            }
+            // Symbols are looked up for the instruction before, since those outside
+            // are addresses to return to. This one is not.
+            each(if count == 0 { address + 1 } else { address });
+            count += 1;
+            count < DEEPEST && !bottom.contains(&frame.sp().addr())
+        });
+    }
+}
+
 struct Walk {
     /// The address at which the part begins that counts.
     begins_at: Option<usize>,
@@ -81,7 +107,7 @@ impl Walk {
     fn new(begins_at: Option<usize>, stack: Range<usize>) -> Walk {
         Walk {
             begins_at,
-            bottom: stack.end - BOTTOM..stack.end,
+            bottom: stack.end.saturating_sub(BOTTOM)..stack.end,
             found: Vec::with_capacity(DEEPEST),
         }
     }

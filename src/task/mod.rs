@@ -100,6 +100,8 @@ pub(crate) mod flag {
     pub(crate) const SCOPED: u8 = 16;
     /// One of the scheduler's own: it runs in any phase.
     pub(crate) const INTERNAL: u8 = 32;
+    /// A cancel was raised in it.
+    pub(crate) const RAISED: u8 = 64;
     /// With none of these, an end is only a result that somebody wants.
     pub(crate) const SPECIAL: u8 = DETACHED | MAIN | SCOPED;
 }
