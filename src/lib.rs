@@ -76,7 +76,17 @@
 //!
 //! # Logging
 //!
-//! Through the [`log`] facade, targets `corobin::…`.
+//! Through the [`log`] facade, targets `corobin::…`. A logger can name the coroutine
+//! that logs by [`try_current`]; `examples/hang.rs` does so with `env_logger`.
+//!
+//! # When something is wrong
+//!
+//! - It hangs: press Ctrl-\\, or send SIGQUIT: a [`Snapshot`] of all coroutines, with
+//!   backtraces, goes to stderr. If nothing can ever happen any more, the run ends with
+//!   such a snapshot by itself ([`RunError::Deadlock`]).
+//! - It is slow: set `COROBIN_DEBUG=1`, see [`RuntimeBuilder::debug`].
+//! - Its stack overflows: the last message says whose, and how to make it larger.
+//! - Numbers for a monitor: [`metrics`].
 
 #![warn(missing_docs)]
 #![deny(unsafe_code)]
@@ -104,6 +114,7 @@ mod generator;
 mod handle;
 mod inbox;
 mod local;
+mod metrics;
 #[allow(unsafe_code)]
 mod overflow;
 #[allow(unsafe_code)]
@@ -142,11 +153,12 @@ pub use gather::{AsCompleted, as_completed, gather, gather_results};
 pub use generator::{Generator, GeneratorState, Yielder};
 pub use handle::{Handle, RemoteJoinHandle, handle};
 pub use local::CoroutineLocal;
+pub use metrics::Metrics;
 pub use race::{Arm, Arms, race};
-pub use runtime::{IoBackend, RunError, Runtime, RuntimeBuilder, run, snapshot};
+pub use runtime::{IoBackend, RunError, Runtime, RuntimeBuilder, metrics, run, snapshot};
 pub use scope::{Scope, ScopedJoinHandle, scope};
 pub use snapshot::{CoroutineInfo, CoroutineState, Snapshot};
-pub use spawn::{Builder, JoinHandle, current, spawn};
+pub use spawn::{Builder, JoinHandle, current, spawn, try_current};
 pub use suspend::{park, yield_now};
 pub use task::{Coroutine, Id, JoinError};
 pub use testing::explore;

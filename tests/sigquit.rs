@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
-use child::{child, is_child};
+use child::child;
 use corobin::{Builder, Runtime, handle, park, run, sleep, spawn, timeout, to_thread, yield_now};
 
 /// A child that says what it is ready for, and is sent signals.
@@ -65,6 +65,16 @@ impl Child {
         self.stderr.read_to_string(&mut self.seen).unwrap();
         (self.process.wait().unwrap(), self.seen)
     }
+}
+
+/// Whether this is the other process; as if it was started from a terminal, since a shell lets what
+/// it starts in the background ignore the signal.
+fn is_child() -> bool {
+    if child::is_child() {
+        // SAFETY: signal has no preconditions.
+        unsafe { libc::signal(libc::SIGQUIT, libc::SIG_DFL) };
+    }
+    child::is_child()
 }
 
 fn no_core_dump() {

@@ -18,9 +18,7 @@ pub(super) fn beyond_limit(base: usize) -> Option<HighWater> {
     let size = (base - stack.bottom) / page * page;
     let beyond = (base - size / 5 * 4) / page * page;
     let tell_tale = beyond.checked_sub(page).filter(|&at| at >= stack.bottom)?;
-    if lowest_touched(tell_tale, 1)?.is_none() {
-        return None;
-    }
+    lowest_touched(tell_tale, 1)??;
     let pages = (base / page * page - stack.bottom) / page;
     let lowest = lowest_touched(stack.bottom, pages)??;
     let used = (base - lowest).min(size);
@@ -29,12 +27,8 @@ pub(super) fn beyond_limit(base: usize) -> Option<HighWater> {
 
 /// The lowest of `pages` pages that is in memory. `None` if the kernel does not tell.
 fn lowest_touched(start: usize, pages: usize) -> Option<Option<usize>> {
-    let mut touched = vec![0_u8; pages];
-    let bytes = pages * page_size();
-    // SAFETY: the kernel writes a byte for each page of the range.
-    let told = unsafe { libc::mincore(start as *mut libc::c_void, bytes, touched.as_mut_ptr()) };
-    let first = touched.iter().position(|byte| byte & 1 != 0);
-    (told == 0).then_some(first.map(|index| start + index * page_size()))
+    let first = stack::touched(start, pages)?.position(|touched| touched);
+    Some(first.map(|index| start + index * page_size()))
 }
 
 /// Gives back what lies well below the stack pointer `here`, so that the next

@@ -178,6 +178,15 @@ impl Raw {
         self.pool().usable()
     }
 
+    /// Bytes of stack that are in memory.
+    pub(crate) fn resident(&self) -> usize {
+        let page = page_size();
+        let bottom = stack::find(self.base()).map_or(self.base(), |stack| stack.bottom);
+        // Up to the page of the head.
+        let pages = self.base() / page - bottom / page + 1;
+        stack::touched(bottom, pages).map_or(0, |pages| pages.filter(|it| *it).count() * page)
+    }
+
     fn pool(&self) -> &RawPool {
         // SAFETY: the head owns a count of the pool.
         unsafe { &*self.head().pool }

@@ -11,6 +11,7 @@ mod current;
 #[allow(unsafe_code)]
 mod end;
 mod life;
+mod numbers;
 mod observed;
 mod outside;
 #[allow(unsafe_code)]
@@ -22,6 +23,7 @@ use std::io;
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::coroutine::{Ready, Stop};
@@ -62,6 +64,16 @@ pub(crate) struct Scheduler {
     current: Cell<Option<Raw>>,
     /// Steps until the next look outside.
     steps_left: Cell<u32>,
+    /// Steps up to the last look outside.
+    steps: Cell<u64>,
+    /// Coroutines that were woken by looks outside.
+    woken: Cell<u64>,
+    /// Coroutines that were spawned.
+    spawned: Cell<u64>,
+    /// While a step is watched, the steps until the next look outside.
+    left_aside: Cell<Option<u32>>,
+    /// The longest step, where somebody watches.
+    longest_step: Cell<Duration>,
     /// Coroutines that have not ended.
     alive: Cell<usize>,
     phase: Cell<Phase>,
@@ -122,6 +134,11 @@ impl Scheduler {
             ready: ReadyQueue::new(config.seed),
             current: Cell::new(None),
             steps_left: Cell::new(STEPS),
+            steps: Cell::new(0),
+            woken: Cell::new(0),
+            spawned: Cell::new(0),
+            left_aside: Cell::new(None),
+            longest_step: Cell::new(Duration::ZERO),
             alive: Cell::new(0),
             phase: Cell::new(Phase::Running),
             stacks: Stacks::new(config.stack_size)?,
@@ -220,6 +237,11 @@ impl Scheduler {
         false
     }
 
+    /// Whether a coroutine runs, or has run last and still waits.
+    pub(crate) fn has_running(&self) -> bool {
+        self.current.get().is_some_and(|raw| !raw.is_idle())
+    }
+
     /// The coroutine that runs.
     #[inline(always)]
     pub(crate) fn running(&self) -> Raw {
@@ -290,6 +312,7 @@ impl Scheduler {
     #[inline(always)]
     pub(crate) fn spawn(&self, task: TaskRef) {
         self.alive.set(self.alive.get() + 1);
+        self.spawned.set(self.spawned.get() + 1);
         task.set_born(self.clock.stamp());
         if self.is_observed() {
             self.saw_spawn(&task);

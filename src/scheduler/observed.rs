@@ -28,6 +28,8 @@ impl Scheduler {
     pub(super) fn observed_step(&self, next: Ready) -> Stop {
         let task = next.task_ref();
         let left = self.steps_left.replace(1);
+        self.left_aside.set(Some(left));
+        let began = self.clock.real_now();
         self.clock.now();
         self.saw(&Event::StepBegins {
             who: &task,
@@ -36,7 +38,10 @@ impl Scheduler {
         self.probes.set_cause(Cause::Coroutine(task.id()));
         let stop = self.step(next);
         self.probes.set_cause(Cause::Loop);
+        self.left_aside.set(None);
         self.steps_left.set(left);
+        let took = self.clock.real_now() - began;
+        self.longest_step.set(self.longest_step.get().max(took));
         let raw = task.raw.get();
         let wait = raw.as_ref().and_then(Raw::wait);
         let why = match (&stop, wait) {

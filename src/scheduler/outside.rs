@@ -57,6 +57,18 @@ impl Scheduler {
     /// A look at no timer and no mail is two loads.
     #[inline(always)]
     pub(super) fn look_outside(&self) {
+        let before = self.ready.len();
+        self.look();
+        self.count_woken(self.ready.len() - before);
+    }
+
+    fn count_woken(&self, count: usize) {
+        self.woken.set(self.woken.get() + count as u64);
+    }
+
+    fn look(&self) {
+        self.steps
+            .set(self.steps.get() + u64::from(STEPS - self.steps_left.get()));
         self.steps_left.set(STEPS);
         if self.inbox.has_mail() {
             self.take_mail();
@@ -134,8 +146,9 @@ impl Scheduler {
             // Before the look: who sends and then closes the last door must not
             // be missed by both.
             let has_doors = self.inbox.has_doors();
-            self.look_outside();
+            self.look();
             if !self.ready.is_empty() {
+                self.count_woken(self.ready.len());
                 return true;
             }
             let next = self.timers.borrow().next();

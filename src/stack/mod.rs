@@ -29,8 +29,8 @@ use std::cell::RefCell;
 use std::io;
 use std::num::NonZeroUsize;
 
-pub(crate) use region::page_size;
 use region::{Guards, Region, Shape, too_big};
+pub(crate) use region::{page_size, touched};
 pub(crate) use registry::{Found, find};
 
 /// Bytes above a stack's base that belong to whoever runs on it.

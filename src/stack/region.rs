@@ -252,6 +252,16 @@ impl Drop for Region {
     }
 }
 
+/// Whether each of `pages` pages of a mapping is in memory. `None` if the kernel does
+/// not tell.
+pub(crate) fn touched(start: usize, pages: usize) -> Option<impl Iterator<Item = bool>> {
+    let mut touched = vec![0_u8; pages];
+    let bytes = pages * page_size();
+    // SAFETY: the kernel writes a byte for each page of the range, and reads none.
+    let told = unsafe { libc::mincore(start as *mut libc::c_void, bytes, touched.as_mut_ptr()) };
+    (told == 0).then(|| touched.into_iter().map(|byte| byte & 1 != 0))
+}
+
 /// The page size of this machine in bytes.
 pub(crate) fn page_size() -> usize {
     // SAFETY: sysconf has no preconditions.
