@@ -27,9 +27,9 @@ fn init_log() {
 fn dinner() {
     const NAMES: [&str; 3] = ["Aristotle", "Brahmagupta", "Confucius"];
     let table: Rc<RefCell<Vec<Option<JoinHandle<()>>>>> = Rc::default();
-    for at in 0..NAMES.len() {
+    for (at, name) in NAMES.iter().enumerate() {
         let neighbours = Rc::clone(&table);
-        let philosopher = Builder::new().name(NAMES[at]).spawn(move || {
+        let philosopher = Builder::new().name(*name).spawn(move || {
             log::info!("picks up the fork on the left");
             let next = neighbours.borrow_mut()[(at + 1) % NAMES.len()].take();
             wait_for_fork(next);
