@@ -80,11 +80,14 @@ impl Clock {
         self.start.elapsed()
     }
 
-    /// The system's time since the start, and on top of it what virtual time has
-    /// jumped.
+    /// As [`Clock::now`], but gives the system's time since the start, and on top
+    /// of it what virtual time has jumped.
     pub(crate) fn traced(&self) -> Duration {
-        let jumped = self.stopped_at.as_ref().map(Cell::get);
-        self.real_now().saturating_add(jumped.unwrap_or_default())
+        let now = self.now();
+        match self.is_virtual() {
+            true => self.real_now().saturating_add(now),
+            false => now,
+        }
     }
 
     /// Moves virtual time on.

@@ -1,12 +1,14 @@
 //! The only door for other threads: messages for the loop, and its wake-up.
 //!
 //! The loop asks [`Inbox::has_mail`], one relaxed load, and takes what there is;
-//! it sleeps in [`Inbox::sleep`]. A sender pushes first and raises the flag
+//! it sleeps in [`Inbox::sleep`], or where it also sees descriptors, in
+//! [`Inbox::doze`], where a bell wakes it. A sender pushes first and raises the flag
 //! second; the loop lowers the flag first and pops second. So a message is
 //! either popped or has raised the flag after it was lowered.
 
-use std::sync::Arc;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
@@ -21,6 +23,10 @@ pub(crate) struct Inbox<M> {
     /// Open [`Door`]s: whoever holds one may still send something.
     doors: AtomicUsize,
     thread: Thread,
+    /// The loop sleeps where only the bell wakes it.
+    dozes: AtomicBool,
+    /// An eventfd(2).
+    bell: Mutex<Option<Arc<OwnedFd>>>,
 }
 
 impl<M> Inbox<M> {
@@ -33,6 +39,8 @@ impl<M> Inbox<M> {
             asked: AtomicBool::new(false),
             doors: AtomicUsize::new(0),
             thread: thread::current(),
+            dozes: AtomicBool::new(false),
+            bell: Mutex::new(None),
         })
     }
 
@@ -59,6 +67,30 @@ impl<M> Inbox<M> {
             Some(timeout) => thread::park_timeout(timeout),
             None => thread::park(),
         }
+    }
+
+    /// Hangs up the bell that wakes from [`Inbox::doze`].
+    pub(crate) fn hang(&self, bell: Arc<OwnedFd>) {
+        *self.bell() = Some(bell);
+    }
+
+    /// Calls `sleep`, which returns after the timeout that it is given or when
+    /// the bell rings: if there is mail, or a door has closed.
+    pub(crate) fn doze(&self, timeout: Option<Duration>, sleep: impl FnOnce(Option<Duration>)) {
+        // The flag first and the mail second; `ring` does it the other way
+        // round, so one of them sees the other.
+        self.dozes.store(true, Ordering::SeqCst);
+        let has_mail = self.mail.load(Ordering::SeqCst);
+        sleep(if has_mail {
+            Some(Duration::ZERO)
+        } else {
+            timeout
+        });
+        self.dozes.store(false, Ordering::SeqCst);
+    }
+
+    fn bell(&self) -> MutexGuard<'_, Option<Arc<OwnedFd>>> {
+        self.bell.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends a message. After the end of the run it comes back.
@@ -89,7 +121,18 @@ impl<M> Inbox<M> {
 
     /// May be called in a signal handler: no lock is waited for.
     fn ring(&self) {
-        if !self.mail.swap(true, Ordering::SeqCst) {
+        if self.mail.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        if self.dozes.load(Ordering::SeqCst) {
+            // Who holds the lock rings himself, or no sleeper needs the bell any more.
+            if let Ok(bell) = self.bell.try_lock()
+                && let Some(bell) = &*bell
+            {
+                // It fails only if nobody has read it 2^64 - 2 times.
+                let _ = rustix::io::write(bell, &1u64.to_ne_bytes());
+            }
+        } else {
             self.thread.unpark();
         }
     }
@@ -97,6 +140,7 @@ impl<M> Inbox<M> {
     /// Ends the delivery. Returns what was not taken.
     pub(crate) fn close(&self) -> Vec<M> {
         self.closed.store(true, Ordering::SeqCst);
+        *self.bell() = None;
         self.rest()
     }
 

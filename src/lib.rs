@@ -113,15 +113,20 @@ mod gather;
 mod generator;
 mod handle;
 mod inbox;
+#[allow(unsafe_code)]
+pub mod io;
+mod json;
 mod local;
 mod metrics;
+pub mod net;
 #[allow(unsafe_code)]
 mod overflow;
 #[allow(unsafe_code)]
 mod panic_count;
-#[allow(dead_code)]
 mod probe;
 mod race;
+#[allow(unsafe_code)]
+mod reactor;
 #[allow(unsafe_code)]
 mod ready;
 mod runtime;
@@ -137,6 +142,7 @@ mod stack;
 #[allow(unsafe_code)]
 mod stack_trace;
 mod suspend;
+pub mod sync;
 #[allow(unsafe_code)]
 mod task;
 mod testing;
@@ -146,7 +152,10 @@ mod timeout;
 mod timers;
 #[allow(unsafe_code)]
 mod to_thread;
+mod trace;
 mod unwind;
+#[allow(unsafe_code)]
+mod wait_queue;
 
 pub use block_on::block_on;
 pub use gather::{AsCompleted, as_completed, gather, gather_results};
@@ -155,7 +164,8 @@ pub use handle::{Handle, RemoteJoinHandle, handle};
 pub use local::CoroutineLocal;
 pub use metrics::Metrics;
 pub use race::{Arm, Arms, race};
-pub use runtime::{IoBackend, RunError, Runtime, RuntimeBuilder, metrics, run, snapshot};
+pub use reactor::IoBackend;
+pub use runtime::{RunError, Runtime, RuntimeBuilder, metrics, run, snapshot};
 pub use scope::{Scope, ScopedJoinHandle, scope};
 pub use snapshot::{CoroutineInfo, CoroutineState, Snapshot};
 pub use spawn::{Builder, JoinHandle, current, spawn, try_current};

@@ -7,6 +7,7 @@
 //! ended.
 
 use std::cell::Cell;
+use std::panic::Location;
 use std::time::Duration;
 
 use crate::coroutine::Wait;
@@ -47,8 +48,8 @@ pub(crate) enum Event<'a> {
     Unjoined { who: &'a Task, text: &'a str },
     /// A time has come that somebody sleeps to, or that a timeout ends at.
     TimerFired { who: &'a Task, expires: bool },
-    /// Nobody is ready: the thread sleeps, at most so long.
-    Sleeps { at_most: Option<Duration> },
+    /// Nobody is ready: the thread sleeps.
+    Sleeps,
     /// It sleeps no more.
     Awakes,
     /// Nobody is ready, and nothing outside can change that.
@@ -58,8 +59,8 @@ pub(crate) enum Event<'a> {
 /// Why a step has ended.
 #[derive(Clone, Copy)]
 pub(crate) enum Stopped<'a> {
-    /// It is at the back of the ready queue.
-    Yielded,
+    /// It is at the back of the ready queue; where it yielded, if that is known.
+    Yielded(Option<&'static Location<'static>>),
     /// Somebody must wake it.
     Parked(&'a Wait<'a>),
     /// It has not begun: there was no stack for it.

@@ -5,30 +5,42 @@
 //! than the usual one, the same ones for the same seed.
 
 use std::cell::{Cell, RefCell, UnsafeCell};
-use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
-type Slot<T> = UnsafeCell<MaybeUninit<T>>;
+/// What was ever put there stays until it is overwritten, taken or not.
+type Slot<T> = UnsafeCell<Option<T>>;
 
 /// A ring whose size is a power of two, behind a shared reference: a step takes
 /// from it and puts to it, with other code in between, and has no time for more
 /// than an index and a mask.
 pub(crate) struct ReadyQueue<T> {
-    /// From `Box::into_raw`; `mask + 1` slots.
+    /// From `allocate`.
     slots: Cell<NonNull<Slot<T>>>,
+    /// Of the bytes of the slots, a power of two: one less.
     mask: Cell<usize>,
-    /// Where the next is taken from, and where it is put, both never wrapped.
+    /// Where the next is taken from, and where it is put, in bytes, both never
+    /// wrapped.
     head: Cell<usize>,
     tail: Cell<usize>,
     pick: Option<RefCell<fastrand::Rng>>,
 }
 
 impl<T> ReadyQueue<T> {
+    /// The bytes of a slot.
+    const SIZE: usize = {
+        assert!(size_of::<Slot<T>>().is_power_of_two());
+        assert!(
+            !std::mem::needs_drop::<T>(),
+            "what stays in a slot is only data"
+        );
+        size_of::<Slot<T>>()
+    };
+
     pub(crate) fn new(seed: Option<u64>) -> Self {
         const FIRST: usize = 64;
         ReadyQueue {
             slots: Cell::new(allocate(FIRST)),
-            mask: Cell::new(FIRST - 1),
+            mask: Cell::new(FIRST * Self::SIZE - 1),
             head: Cell::new(0),
             tail: Cell::new(0),
             pick: seed.map(|seed| RefCell::new(fastrand::Rng::with_seed(seed))),
@@ -36,8 +48,12 @@ impl<T> ReadyQueue<T> {
     }
 
     #[inline(always)]
-    pub(crate) fn len(&self) -> usize {
+    fn bytes(&self) -> usize {
         self.tail.get().wrapping_sub(self.head.get())
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.bytes() / Self::SIZE
     }
 
     #[inline(always)]
@@ -47,21 +63,37 @@ impl<T> ReadyQueue<T> {
 
     /// Valid until the next `grow`.
     #[inline(always)]
-    fn slot(&self, index: usize) -> *mut MaybeUninit<T> {
-        // SAFETY: a masked index is below the number of slots.
-        unsafe { self.slots.get().add(index & self.mask.get()).as_ref() }.get()
+    fn slot(&self, offset: usize) -> *mut Option<T> {
+        // SAFETY: offsets are multiples of the size of a slot, so that a masked
+        // one is that of a slot.
+        unsafe { self.slots.get().byte_add(offset & self.mask.get()).as_ref() }.get()
     }
 
     #[inline(always)]
     pub(crate) fn push(&self, item: T) {
-        if self.len() > self.mask.get() {
+        self.push_and(item, |_| ());
+    }
+
+    /// As [`push`](Self::push), then shows the item in its slot to `look`, which
+    /// must leave the queue alone.
+    #[inline(always)]
+    pub(crate) fn push_and<R>(&self, item: T, look: impl FnOnce(&T) -> R) -> R {
+        if self.bytes() > self.mask.get() {
             self.grow();
         }
+        self.write_and(item, look)
+    }
+
+    /// There is room: the queue is not full.
+    #[inline(always)]
+    fn write_and<R>(&self, item: T, look: impl FnOnce(&T) -> R) -> R {
+        debug_assert!(self.bytes() <= self.mask.get());
         let tail = self.tail.get();
-        // SAFETY: a valid slot, outside of those from head to tail, so that
-        // nobody has a reference to it.
-        unsafe { self.slot(tail).write(MaybeUninit::new(item)) };
-        self.tail.set(tail.wrapping_add(1));
+        // SAFETY: a slot outside of those from head to tail: nobody has a
+        // reference to it.
+        let item = unsafe { (*self.slot(tail)).insert(item) };
+        self.tail.set(tail.wrapping_add(Self::SIZE));
+        look(item)
     }
 
     #[inline(always)]
@@ -73,42 +105,66 @@ impl<T> ReadyQueue<T> {
             self.pick_head(pick);
         }
         let head = self.head.get();
-        self.head.set(head.wrapping_add(1));
-        // SAFETY: the slots from head to tail are written, and this one is
-        // outside of them from now on.
-        Some(unsafe { self.slot(head).read().assume_init() })
+        self.head.set(head.wrapping_add(Self::SIZE));
+        // SAFETY: the slots from head to tail hold items that are taken once.
+        // This one is outside of them from now on.
+        unsafe { self.slot(head).read() }
     }
 
     #[cold]
     #[inline(never)]
     fn pick_head(&self, pick: &RefCell<fastrand::Rng>) {
         let head = self.head.get();
-        let place = pick.borrow_mut().usize(..self.len());
-        // SAFETY: two valid slots, or the same one.
+        let place = pick.borrow_mut().usize(..self.len()) * Self::SIZE;
+        // SAFETY: two slots, or the same one.
         unsafe { self.slot(head).swap(self.slot(head.wrapping_add(place))) };
     }
 
-    /// Takes the head if `wanted` says so; never under a seed.
+    /// Whether the one that will be taken next is known, and `wanted`. Never under
+    /// a seed.
     #[inline(always)]
-    pub(crate) fn pop_if(&self, wanted: impl FnOnce(&T) -> bool) -> Option<T> {
-        if self.pick.is_some() || !self.peek(0, wanted)? {
-            return None;
-        }
-        self.pop()
+    pub(crate) fn is_next(&self, wanted: impl FnOnce(&T) -> bool) -> bool {
+        self.pick.is_none() && self.peek(0, wanted) == Some(true)
+    }
+
+    /// Puts `item` at the back in exchange for the one that came first: a
+    /// [`pop`](Self::pop), then a [`push_and`](Self::push_and).
+    ///
+    /// # Panics
+    /// The queue is empty.
+    #[inline(always)]
+    pub(crate) fn rotate<R>(&self, item: T, look: impl FnOnce(&T) -> R) -> (T, R) {
+        let Some(first) = self.pop() else {
+            panic!("nobody to take the place of");
+        };
+        (first, self.write_and(item, look))
     }
 
     /// Shows the one that is `ahead` places behind the head to `look`, which
     /// must leave the queue alone.
     #[inline(always)]
-    pub(crate) fn peek<R>(&self, ahead: usize, look: impl FnOnce(&T) -> R) -> Option<R> {
-        if ahead >= self.len() {
+    fn peek<R>(&self, ahead: usize, look: impl FnOnce(&T) -> R) -> Option<R> {
+        if ahead * Self::SIZE >= self.bytes() {
             return None;
         }
-        // SAFETY: the slots from head to tail are written. They are written to
-        // again only after a `pop`; `look` calls none.
-        Some(look(unsafe {
-            (*self.slot(self.head.get().wrapping_add(ahead))).assume_init_ref()
-        }))
+        self.peek_or_stale(ahead, look)
+    }
+
+    /// As [`peek`](Self::peek); but where there is none, `look` may be shown one
+    /// that was taken already.
+    #[inline(always)]
+    pub(crate) fn peek_or_stale<R>(&self, ahead: usize, look: impl FnOnce(&T) -> R) -> Option<R> {
+        let slot = self.slot(self.head.get().wrapping_add(ahead * Self::SIZE));
+        // SAFETY: a slot is written to by `push` and `grow` only; `look` calls
+        // neither. A stale item is data that drops nothing.
+        unsafe { &*slot }.as_ref().map(look)
+    }
+
+    /// Whether it has ever held more than `CROWD`.
+    #[inline(always)]
+    pub(crate) fn is_crowded(&self) -> bool {
+        const CROWD: usize = 1 << 17;
+        self.mask.get() >= CROWD * Self::SIZE
     }
 
     /// Shows all of them, from the head on, to `look`, which must leave the queue
@@ -120,39 +176,34 @@ impl<T> ReadyQueue<T> {
     }
 
     #[cold]
+    #[inline(never)]
     fn grow(&self) {
-        let slots = (self.mask.get() + 1) * 2;
-        let new = allocate(slots);
-        let len = self.len();
+        let (len, slots) = (self.len(), (self.mask.get() + 1) / Self::SIZE);
+        let new = allocate(slots * 2);
         for place in 0..len {
+            let old = self.slot(self.head.get().wrapping_add(place * Self::SIZE));
             // SAFETY: moves an item to the new slots, which are twice as many;
             // the old ones are not read again.
-            unsafe {
-                *new.add(place).as_ref().get() =
-                    self.slot(self.head.get().wrapping_add(place)).read()
-            };
+            unsafe { *new.add(place).as_ref().get() = old.read() };
         }
         // SAFETY: allocated with this number, and not used after.
-        unsafe { free(self.slots.get(), slots / 2) };
+        unsafe { free(self.slots.get(), slots) };
         self.slots.set(new);
-        self.mask.set(slots - 1);
+        self.mask.set(slots * 2 * Self::SIZE - 1);
         self.head.set(0);
-        self.tail.set(len);
+        self.tail.set(len * Self::SIZE);
     }
 }
 
 impl<T> Drop for ReadyQueue<T> {
     fn drop(&mut self) {
-        while self.pop().is_some() {}
         // SAFETY: allocated with this number, and not used after.
-        unsafe { free(self.slots.get(), self.mask.get() + 1) };
+        unsafe { free(self.slots.get(), (self.mask.get() + 1) / Self::SIZE) };
     }
 }
 
 fn allocate<T>(slots: usize) -> NonNull<Slot<T>> {
-    let slots: Box<[Slot<T>]> = (0..slots)
-        .map(|_| UnsafeCell::new(MaybeUninit::uninit()))
-        .collect();
+    let slots: Box<[Slot<T>]> = (0..slots).map(|_| UnsafeCell::new(None)).collect();
     NonNull::from(Box::leak(slots)).cast()
 }
 
@@ -178,9 +229,9 @@ mod tests {
         assert_eq!(queue.peek(0, |&n| n), Some(1));
         assert_eq!(queue.peek(3, |&n| n), Some(4));
         assert_eq!(queue.peek(4, |&n| n), None);
-        assert_eq!(queue.pop_if(|&n| n == 7), None);
-        assert_eq!(queue.pop_if(|&n| n == 1), Some(1));
-        queue.push(5);
+        assert!(!queue.is_next(|&n| n == 7));
+        assert!(queue.is_next(|&n| n == 1));
+        assert_eq!(queue.rotate(5, |&n| n), (1, 5));
         let mut rest = Vec::new();
         queue.each(|&n| rest.push(n));
         assert_eq!(rest, [2, 3, 4, 5]);

@@ -130,14 +130,14 @@ impl<'scope, 'env> Scope<'scope, 'env> {
             scheduler.give_up(&self.children);
         }
         let was_due = self.wait(scheduler, at);
-        scheduler.running().frame_closed();
+        scheduler.frame_closed();
         if let Some(panic) = self.children.take_panic() {
             resume_unwind(panic);
         }
         match body {
             Ok(value) if was_due => {
                 // Read before a destructor runs, which may do anything.
-                let silent = suspend::due(scheduler, scheduler.running());
+                let silent = suspend::due(scheduler);
                 drop(value);
                 match silent {
                     Some(silent) => raise(silent),

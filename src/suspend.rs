@@ -9,7 +9,6 @@ use std::cell::Cell;
 use std::panic::Location;
 
 use crate::coroutine::{Awaited, Wait};
-use crate::generator::raw::Raw;
 use crate::scheduler::{self, Scheduler};
 use crate::task::flag;
 use crate::unwind::{Silent, raise};
@@ -17,47 +16,52 @@ use crate::unwind::{Silent, raise};
 /// What every suspension point does first: raises a pending cancel or expiry.
 #[inline(always)]
 pub(crate) fn checkpoint(scheduler: &Scheduler) {
-    let running = scheduler.running();
-    if running.may_be_due() {
-        raise_due(scheduler, running);
+    if scheduler.may_be_due() {
+        raise_due(scheduler);
+    }
+}
+
+/// As [`checkpoint`], for what works outside of a runtime too.
+pub(crate) fn checkpoint_if_any() {
+    if let Some(scheduler) = scheduler::current() {
+        checkpoint(scheduler);
+    }
+}
+
+/// What an operation on a descriptor does first: as [`checkpoint`], and lets the
+/// others have their turn, if the ones before have all succeeded at once.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn begin_operation(scheduler: &Scheduler) {
+    checkpoint(scheduler);
+    if scheduler.is_greedy() {
+        scheduler.yield_now(Location::caller());
+        checkpoint(scheduler);
     }
 }
 
 /// What is due in the running coroutine and may be raised here.
-pub(crate) fn due(scheduler: &Scheduler, running: Raw) -> Option<Silent> {
-    running.due_here(scheduler.ignores_shields())
+pub(crate) fn due(scheduler: &Scheduler) -> Option<Silent> {
+    scheduler.running().due_here(scheduler.ignores_shields())
 }
 
 #[cold]
 #[inline(never)]
-fn raise_due(scheduler: &Scheduler, running: Raw) {
-    if let Some(silent) = due(scheduler, running) {
+fn raise_due(scheduler: &Scheduler) {
+    if let Some(silent) = due(scheduler) {
         if silent == Silent::Cancel {
-            scheduler.raises_cancel(running.task());
+            scheduler.raises_cancel(scheduler.running().task());
         }
         raise(silent);
     }
 }
 
-#[inline(always)]
-fn wait<'a>(
-    scheduler: &Scheduler,
-    what: &'a dyn Awaited,
-    at: &'static Location<'static>,
-) -> Wait<'a> {
-    let since = Cell::new(scheduler.clock.last());
-    Wait { what, at, since }
-}
-
 /// Parks the running coroutine until it is woken, or raises what became due.
 #[inline(always)]
 pub(crate) fn park_on(scheduler: &Scheduler, what: &dyn Awaited, at: &'static Location<'static>) {
-    let running = scheduler.running();
-    if running.may_be_due() {
-        raise_due(scheduler, running);
-    }
-    if !running.leave_parked(&wait(scheduler, what, at), false) {
-        raise_due(scheduler, running);
+    checkpoint(scheduler);
+    if !leave_parked(scheduler, what, at, false) {
+        raise_due(scheduler);
     }
 }
 
@@ -67,16 +71,32 @@ pub(crate) fn park_or_due(
     what: &dyn Awaited,
     at: &'static Location<'static>,
 ) -> bool {
-    let running = scheduler.running();
-    let may_wait = !running.may_be_due() || due(scheduler, running).is_none();
-    may_wait && running.leave_parked(&wait(scheduler, what, at), false)
+    let may_wait = !scheduler.may_be_due() || due(scheduler).is_none();
+    may_wait && leave_parked(scheduler, what, at, false)
 }
 
 /// Parks the running coroutine until it is woken, whatever becomes due.
 pub(crate) fn park_deaf(scheduler: &Scheduler, what: &dyn Awaited, at: &'static Location<'static>) {
-    scheduler
-        .running()
-        .leave_parked(&wait(scheduler, what, at), true);
+    leave_parked(scheduler, what, at, true);
+}
+
+#[inline(always)]
+fn leave_parked(
+    scheduler: &Scheduler,
+    what: &dyn Awaited,
+    at: &'static Location<'static>,
+    deaf: bool,
+) -> bool {
+    let since = scheduler.clock.last();
+    let since = Cell::new(since);
+    let wait = Wait { what, at, since };
+    let next = || scheduler.next_way();
+    scheduler.running().leave_parked(&wait, deaf, next)
+}
+
+/// Goes to the back of the ready queue, and raises nothing when it comes back.
+pub(crate) fn let_others_run(scheduler: &Scheduler) {
+    scheduler.yield_now(Location::caller());
 }
 
 /// Goes to the back of the ready queue: everybody who is ready runs first.
@@ -95,21 +115,18 @@ pub(crate) fn park_deaf(scheduler: &Scheduler, what: &dyn Awaited, at: &'static 
 #[inline(always)]
 #[track_caller]
 pub fn yield_now() {
-    let Some(scheduler) = scheduler::current() else {
+    #[cold]
+    #[inline(never)]
+    fn outside() {
         std::thread::yield_now();
-        return;
+    }
+
+    let Some(scheduler) = scheduler::current() else {
+        return outside();
     };
-    let running = scheduler.running();
-    if running.may_be_due() {
-        raise_due(scheduler, running);
-    }
-    if scheduler.is_alone() {
-        return;
-    }
-    running.leave_ready();
-    if running.may_be_due() {
-        raise_due(scheduler, running);
-    }
+    checkpoint(scheduler);
+    scheduler.yield_now(Location::caller());
+    checkpoint(scheduler);
 }
 
 /// Waits until somebody calls [`Coroutine::unpark`](crate::Coroutine::unpark) on

@@ -98,7 +98,7 @@ where
     let result = catch_unwind(AssertUnwindSafe(|| frame.enter(f)));
     drop(timer);
     if let Some(scheduler) = scheduler {
-        scheduler.running().frame_closed();
+        scheduler.frame_closed();
     }
     match result {
         Ok(value) => Ok(value),

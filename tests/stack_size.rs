@@ -23,7 +23,7 @@ const DOCUMENTED: usize = 32 * KIB;
 const IN_USE: usize = 4 * KIB;
 
 /// What the engine itself uses of a stack, with room for the frames of a probe.
-const SLACK: usize = 4 * KIB;
+const SLACK: usize = if cfg!(debug_assertions) { 7 } else { 4 } * KIB;
 
 /// Runs `test` of this file alone, in another process, as `case`.
 fn in_another_process(test: &str, case: &str) -> Output {

@@ -14,6 +14,7 @@ mod args;
 mod children;
 mod rounds;
 mod rows;
+mod sync;
 mod topics;
 
 use std::process::ExitCode;

@@ -9,13 +9,14 @@ use crate::contenders::{
 };
 use crate::rounds::Contender;
 use crate::rows::compare;
+use crate::sync;
 
 pub struct Topic {
     pub name: &'static str,
     pub run: fn(usize),
 }
 
-pub const TOPICS: [Topic; 7] = [
+pub const TOPICS: [Topic; 8] = [
     Topic {
         name: "yield",
         run: yields,
@@ -37,6 +38,10 @@ pub const TOPICS: [Topic; 7] = [
         run: to_thread,
     },
     Topic {
+        name: "sync",
+        run: sync::all,
+    },
+    Topic {
         name: "memory",
         run: memory,
     },
@@ -46,7 +51,7 @@ pub const TOPICS: [Topic; 7] = [
     },
 ];
 
-fn per_nano(took: Duration, times: u64) -> f64 {
+pub fn per_nano(took: Duration, times: u64) -> f64 {
     took.as_secs_f64() * 1e9 / times as f64
 }
 

@@ -12,7 +12,7 @@ use super::lap::Lap;
 /// May puts an `mprotect` guard under each stack, and the kernel stops at 65 530 mappings.
 pub const MOST_COROUTINES: usize = 20_000;
 
-fn run<T: Send + 'static>(main: impl FnOnce() -> T + Send + 'static) -> T {
+pub fn run<T: Send + 'static>(main: impl FnOnce() -> T + Send + 'static) -> T {
     static ONE_WORKER: Once = Once::new();
     ONE_WORKER.call_once(|| {
         // Pinning would tie may to a core that somebody else may be using.
@@ -24,7 +24,7 @@ fn run<T: Send + 'static>(main: impl FnOnce() -> T + Send + 'static) -> T {
     root.expect("a may coroutine").join().expect("no panic")
 }
 
-fn spawn(body: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+pub fn spawn(body: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
     // SAFETY: as in `run`.
     unsafe { ::may::coroutine::spawn(body) }
 }

@@ -13,6 +13,7 @@ pub mod lap;
 pub mod may;
 pub mod meter;
 pub mod raw;
+pub mod sync;
 pub mod threads;
 pub mod tokio;
 

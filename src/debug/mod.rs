@@ -104,7 +104,7 @@ impl DebugProbe {
                  panics must raise what corobin::is_cancel tells"
             ),
         };
-        let trace = who.raw.get().map(|raw| raw.trace(true));
+        let trace = who.raw.get().map(|raw| raw.trace_running());
         self.watchdog
             .tell(Level::Warn, text, trace.filter(|_| end.is_none()));
     }

@@ -20,12 +20,12 @@
 //!
 //! ```text
 //! line A   parent link, entry point     written by corosensei, below `base`
-//!          corosensei's coroutine, yielder, hot word
-//! line B   pool, lowest address, place, seat
+//!          corosensei's coroutine, yielder, pool
+//! line B   lowest address, seat, place
 //! ```
 //!
-//! A plain yield touches line A and the frame that it leaves, nothing else. The
-//! seat belongs to whoever runs on the stack; before a start it carries the job.
+//! The seat belongs to whoever runs on the stack; before a start it carries the
+//! job.
 
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::convert::Infallible;
@@ -49,7 +49,7 @@ pub(crate) const DONE: usize = 0;
 pub(crate) type Job = unsafe extern "C" fn(*mut ());
 
 /// Words of a [`Raw`] that its user may lay out as it likes.
-pub(crate) const SEAT_WORDS: usize = 5;
+pub(crate) const SEAT_WORDS: usize = 6;
 
 /// Stacks that a thread keeps warm for each size; more are given back at once.
 const WARM: usize = 1024;
@@ -60,12 +60,11 @@ const SIZES: usize = 32;
 struct Head {
     coroutine: UnsafeCell<ManuallyDrop<Coroutine<(), usize, Infallible, Base>>>,
     yielder: Cell<*const Yielder<(), usize>>,
-    hot: Cell<u64>,
     /// Owns one count of the `Rc`.
     pool: *const RawPool,
     low: usize,
-    place: Cell<usize>,
     seat: UnsafeCell<[MaybeUninit<u64>; SEAT_WORDS]>,
+    place: Cell<usize>,
 }
 
 const _: () = assert!(size_of::<Head>() <= HEAD);
@@ -100,12 +99,6 @@ impl Raw {
         // SAFETY: valid until released, as the type says; the coroutine field
         // is reached by `switch` only.
         unsafe { self.0.as_ref() }
-    }
-
-    /// A word on the line that every switch touches.
-    #[inline(always)]
-    pub(crate) fn hot(&self) -> &Cell<u64> {
-        &self.head().hot
     }
 
     /// A number for whoever keeps a list of stacks.
@@ -248,6 +241,7 @@ impl Raw {
     ///
     /// corosensei keeps that address to itself. Of the words that it keeps two are
     /// addresses on stacks, and the other one is where this stack began.
+    #[cfg(any(not(target_arch = "x86_64"), corobin_portable))]
     pub(crate) fn saved_frame(&self) -> Option<usize> {
         const BEGINNING: usize = 128;
         const WORDS: usize = size_of::<Coroutine<(), usize, Infallible, Base>>() / 8;
@@ -258,6 +252,35 @@ impl Raw {
         let beginning = self.base() - BEGINNING..=self.base();
         let is_frame = |&word: &usize| !beginning.contains(&word) && stack::find(word).is_some();
         words.into_iter().find(is_frame)
+    }
+
+    /// Forgets the job that is suspended here, as if the stack were new.
+    ///
+    /// # Safety
+    /// The frames of the job own nothing that would need to be dropped, and
+    /// nobody goes on in them.
+    pub(crate) unsafe fn restart(self) {
+        // SAFETY: as the caller says. A coroutine that was reset holds nothing
+        // but its stack, which the next one is made on.
+        unsafe {
+            (*self.head().coroutine.get()).force_reset();
+            self.write_coroutine();
+        }
+    }
+
+    /// # Safety
+    /// No coroutine is suspended here, and all other fields are set.
+    unsafe fn write_coroutine(self) {
+        let head = self.0;
+        let coroutine = Coroutine::with_stack(
+            Base(head.addr()),
+            move |yielder: &Yielder<(), usize>, ()| wait_for_jobs(head, yielder),
+        );
+        // SAFETY: as the caller says.
+        unsafe {
+            ptr::addr_of_mut!((*head.as_ptr()).coroutine)
+                .write(UnsafeCell::new(ManuallyDrop::new(coroutine)));
+        }
     }
 
     /// Returns the stack to the pool it came from, for the next job.
@@ -369,7 +392,6 @@ impl RawPool {
     fn make(self: &Rc<Self>) -> io::Result<Raw> {
         let stack = self.class.take()?;
         let head = NonNull::new(stack.base() as *mut Head).expect("a stack is not at zero");
-        let base = Base(head.addr());
         // Tells valgrind that a jump here is a switch; no more than a few
         // instructions elsewhere. The memory stays a stack for good.
         let length = stack.base() - stack.low();
@@ -382,15 +404,10 @@ impl RawPool {
         unsafe {
             let this = head.as_ptr();
             ptr::addr_of_mut!((*this).yielder).write(Cell::new(ptr::null()));
-            ptr::addr_of_mut!((*this).hot).write(Cell::new(0));
             ptr::addr_of_mut!((*this).pool).write(Rc::into_raw(Rc::clone(self)));
             ptr::addr_of_mut!((*this).low).write(stack.low());
             ptr::addr_of_mut!((*this).place).write(Cell::new(0));
-            let coroutine = Coroutine::with_stack(base, move |yielder: &Yielder<(), usize>, ()| {
-                wait_for_jobs(head, yielder)
-            });
-            ptr::addr_of_mut!((*this).coroutine)
-                .write(UnsafeCell::new(ManuallyDrop::new(coroutine)));
+            Raw(head).write_coroutine();
         }
         Ok(Raw(head))
     }

@@ -62,16 +62,17 @@ struct Coroutines;
 
 impl overflow::Coroutines for Coroutines {
     fn running(&self) -> Option<Running> {
-        let raw = current()?.current.get().filter(|raw| !raw.is_idle())?;
-        Some(Running {
+        let scheduler = current()?;
+        let raw = scheduler.running();
+        scheduler.has_running().then(|| Running {
             base: raw.base(),
             is_main: raw.task().has(flag::MAIN),
         })
     }
 
     fn write_title(&self, text: &mut dyn fmt::Write) -> fmt::Result {
-        match current().and_then(|scheduler| scheduler.current.get()) {
-            Some(raw) => write!(text, "coroutine {}", title(raw.task())),
+        match current().filter(|scheduler| scheduler.has_running()) {
+            Some(scheduler) => write!(text, "coroutine {}", title(scheduler.running().task())),
             None => Ok(()),
         }
     }

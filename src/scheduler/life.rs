@@ -9,7 +9,7 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::coroutine::{self, Life, Ready, Stop, locals};
+use crate::coroutine::{Life, Ready, To, locals};
 use crate::generator::raw::Raw;
 use crate::snapshot::title;
 use crate::task::{End, Joiner, Task, TaskRef, flag};
@@ -19,19 +19,25 @@ use super::{Phase, Scheduler};
 
 impl Life for Scheduler {
     #[inline(always)]
-    fn live(raw: Raw, task: &TaskRef) -> Option<TaskRef> {
+    fn live(raw: Raw) -> To {
         let Some(scheduler) = super::current() else {
             unreachable!("coroutines live in a run")
         };
-        scheduler.live(raw, task);
-        scheduler.next_new(raw)
+        loop {
+            scheduler.live(raw, raw.task());
+            drop(raw.stand_up());
+            match scheduler.next_new(raw) {
+                Some(next) => raw.sit_down(next),
+                None => return scheduler.leave_ended(raw),
+            }
+        }
     }
 }
 
 impl Scheduler {
     /// Starts a new coroutine on an idle stack.
     #[inline(never)]
-    pub(super) fn start(&self, place: Ready) -> Stop {
+    pub(super) fn start(&self, place: Ready) {
         let Some(task) = place.into_new_task() else {
             unreachable!("a place without a stack is a new task")
         };
@@ -43,14 +49,22 @@ impl Scheduler {
             Ok(raw) => raw,
             Err(error) => match self.starve(&task, &error) {
                 Some(raw) => raw,
-                None => {
-                    self.starved.borrow_mut().push(Ready::new(task));
-                    return Stop::Park;
-                }
+                None => return self.starved.borrow_mut().push(Ready::new(task)),
             },
         };
-        self.current.set(Some(raw));
-        coroutine::start::<Scheduler>(raw, task)
+        self.current.set(raw);
+        self.the_loop.begin(task, raw);
+    }
+
+    /// Where to go from a stack whose coroutine has ended.
+    #[inline(always)]
+    fn leave_ended(&self, raw: Raw) -> To {
+        if self.stacks.is_default(raw) && self.starved.borrow().is_empty() {
+            self.stacks.put_back(raw);
+            return self.next_way();
+        }
+        self.ended.set(Some(raw));
+        self.the_loop.way()
     }
 
     /// There is no stack for this coroutine: it fails on the one that is kept
@@ -66,19 +80,14 @@ impl Scheduler {
         Some(reserve)
     }
 
-    /// The job on the current stack has returned.
-    #[inline(always)]
-    pub(super) fn stack_is_free(&self) {
-        let raw = self.running();
-        // From here on the stack may be unmapped at any time.
-        self.current.set(None);
+    /// Takes back a stack whose coroutine has ended.
+    #[cold]
+    pub(super) fn stack_is_free(&self, raw: Raw) {
+        self.none_runs();
         self.stacks.put_back(raw);
-        if !self.starved.borrow().is_empty() {
-            self.retry_starved();
-        }
+        self.retry_starved();
     }
 
-    #[cold]
     fn retry_starved(&self) {
         for place in self.starved.take() {
             self.put(place);
@@ -107,42 +116,52 @@ impl Scheduler {
         if self.steps_left.get() <= 1 || !self.stacks.is_default(raw) {
             return None;
         }
-        let place = self.ready.pop_if(|place| {
-            place
-                .new_task()
-                .is_some_and(|task| task.raw.get().is_none())
-        })?;
+        let needs_a_stack = |place: &Ready| {
+            let task = place.new_task();
+            task.is_some_and(|task| task.raw.get().is_none())
+        };
+        if !self.ready.is_next(needs_a_stack) {
+            return None;
+        }
+        let place = self.ready.pop()?;
         self.steps_left.set(self.steps_left.get() - 1);
         place.into_new_task()
     }
 
     /// The whole life of a coroutine, on its stack.
     #[inline]
-    fn live(&self, raw: Raw, task: &TaskRef) {
+    fn live(&self, raw: Raw, task: &Task) {
         task.begin();
         let born_cancelled = task.has(flag::CANCELLED)
             || self.phase.get() > Phase::Running && self.ends_with_run(task);
         let end = if self.stacks.is_reserve(raw) {
-            raw.set_ending();
+            self.set_ending(raw);
             drop_body(task);
             let text = format!("no stack for a coroutine: {}", self.no_stack.take());
             task.put_payload(Box::new(text));
             End::Panicked
         } else if born_cancelled {
-            raw.set_ending();
+            self.set_ending(raw);
             drop_body(task);
             End::Cancelled
         } else {
             let end = task.run();
-            raw.set_ending();
+            self.set_ending(raw);
             end
         };
         self.bury(raw, task, end);
     }
 
+    #[inline(always)]
+    fn set_ending(&self, raw: Raw) {
+        if raw.set_ending() {
+            self.dues.set(self.dues.get() - 1);
+        }
+    }
+
     /// Disposes of what is left, then tells the world.
     #[inline(always)]
-    fn bury(&self, raw: Raw, task: &TaskRef, end: End) {
+    fn bury(&self, raw: Raw, task: &Task, end: End) {
         let special = task.has(flag::SPECIAL);
         if special || end == End::Panicked || !raw.locals().get().is_null() {
             self.dispose(raw, task);
@@ -165,7 +184,7 @@ impl Scheduler {
     /// code, which may suspend, make new locals, or drop the handle; so it looks
     /// again until nothing is left to do.
     #[inline(never)]
-    fn dispose(&self, raw: Raw, task: &TaskRef) {
+    fn dispose(&self, raw: Raw, task: &Task) {
         let mut panic_is_told = false;
         loop {
             if task.has(flag::MAIN) && self.deadlock.borrow().is_some() {

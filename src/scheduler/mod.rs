@@ -1,21 +1,23 @@
 //! The loop that runs coroutines, and what it owns.
 //!
 //! [`Scheduler::run_to_end`] is the whole idea: take the next coroutine off the
-//! ready queue, resume it, and if it only yielded, put it at the back. All else
-//! that a coroutine can wait for ends in [`Scheduler::wake`], which puts it on
-//! that queue. [`outside`] looks at timers and other threads, [`life`] begins
-//! and ends coroutines, [`end`] unwinds those that are left.
+//! ready queue and resume it, until none is left. A coroutine that yields puts
+//! itself at the back, and all else that one can wait for ends in
+//! [`Scheduler::wake`], which puts it on that queue. A coroutine that is left
+//! takes the loop's next step for it where it can ([`Scheduler::next_way`]).
+//! [`outside`] looks at timers and other threads, [`life`] begins and ends
+//! coroutines, [`end`] unwinds those that are left.
 
 #[allow(unsafe_code)]
 mod current;
 #[allow(unsafe_code)]
 mod end;
 mod life;
-mod numbers;
 mod observed;
 mod outside;
 #[allow(unsafe_code)]
 mod stacks;
+mod view;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -26,13 +28,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::coroutine::{Ready, Stop};
+use crate::coroutine::{self, Loop, Ready, To};
 use crate::frames::FrameRef;
 use crate::generator::raw::Raw;
 use crate::inbox::Inbox;
 use crate::probe::{Probe, Probes};
+use crate::reactor::{IoBackend, Reactor};
 use crate::ready::ReadyQueue;
-use crate::snapshot::{Census, Snapshot};
+use crate::snapshot::Snapshot;
 use crate::task::Children;
 use crate::task::{Task, TaskRef};
 use crate::thread_pool::ThreadPool;
@@ -47,6 +50,8 @@ pub(crate) use outside::{Message, Timer};
 
 /// The loop looks outside at least every so many steps.
 const STEPS: u32 = 64;
+/// How many operations on descriptors a coroutine may do in one turn.
+const OPERATIONS: u32 = 32;
 /// How far ahead of a step the cache is asked for its lines.
 const AHEAD: usize = 16;
 
@@ -57,11 +62,15 @@ pub(crate) struct Config {
     pub(crate) virtual_time: bool,
     pub(crate) seed: Option<u64>,
     pub(crate) threads: ThreadPool,
+    pub(crate) io: IoBackend,
 }
 
+#[repr(C)]
 pub(crate) struct Scheduler {
     ready: ReadyQueue<Ready>,
-    current: Cell<Option<Raw>>,
+    /// The one that runs; between two steps, the one that has run.
+    current: Cell<Raw>,
+    the_loop: Loop,
     /// Steps until the next look outside.
     steps_left: Cell<u32>,
     /// Steps up to the last look outside.
@@ -74,9 +83,18 @@ pub(crate) struct Scheduler {
     left_aside: Cell<Option<u32>>,
     /// The longest step, where somebody watches.
     longest_step: Cell<Duration>,
+    /// Coroutines in which a cancel or an expiry is pending.
+    dues: Cell<u32>,
+    /// Where the last yield was that had to go through the loop.
+    yielded_at: Cell<Option<&'static Location<'static>>>,
+    /// What `steps_left` was, and how many since, when an operation last took
+    /// place without a wait.
+    unwaited: Cell<(u32, u32)>,
     /// Coroutines that have not ended.
     alive: Cell<usize>,
     phase: Cell<Phase>,
+    /// One whose coroutine has just ended, for the loop to take back.
+    ended: Cell<Option<Raw>>,
 
     stacks: Stacks,
     /// Coroutines that wait for any stack: to run on, or the one in reserve, to
@@ -88,6 +106,7 @@ pub(crate) struct Scheduler {
     pub(crate) clock: Clock,
     pub(crate) timers: RefCell<Timers<Timer>>,
     pub(crate) inbox: Arc<Inbox<Message>>,
+    pub(crate) reactor: Reactor,
     /// `to_thread` calls under way.
     pub(crate) jobs: Cell<usize>,
     pub(crate) threads: ThreadPool,
@@ -95,6 +114,8 @@ pub(crate) struct Scheduler {
     pub(crate) blocked: RefCell<HashMap<u64, Raw>>,
     /// Coroutines spawned through a handle, by the number of the handle.
     pub(crate) remote: RefCell<HashMap<u64, TaskRef>>,
+    /// The state of the random numbers that a `select!` picks with.
+    random: Cell<u64>,
     /// Who watches; nobody, usually.
     probes: Probes,
     /// What `run` reports instead of a result.
@@ -130,27 +151,35 @@ impl Scheduler {
     /// # Errors
     /// The system gives no stack.
     pub(crate) fn new(config: &Config, probes: Vec<Box<dyn Probe>>) -> io::Result<Scheduler> {
+        let stacks = Stacks::new(config.stack_size)?;
         Ok(Scheduler {
             ready: ReadyQueue::new(config.seed),
-            current: Cell::new(None),
+            current: Cell::new(stacks.reserve()),
+            the_loop: Loop::default(),
             steps_left: Cell::new(STEPS),
             steps: Cell::new(0),
             woken: Cell::new(0),
             spawned: Cell::new(0),
             left_aside: Cell::new(None),
             longest_step: Cell::new(Duration::ZERO),
+            dues: Cell::new(0),
+            ended: Cell::new(None),
+            yielded_at: Cell::new(None),
+            unwaited: Cell::new((0, 0)),
             alive: Cell::new(0),
             phase: Cell::new(Phase::Running),
-            stacks: Stacks::new(config.stack_size)?,
+            stacks,
             starved: RefCell::default(),
             no_stack: RefCell::default(),
             clock: Clock::new(config.virtual_time),
             timers: RefCell::new(Timers::new()),
             inbox: Inbox::new(),
+            reactor: Reactor::new(config.io),
             jobs: Cell::new(0),
             threads: config.threads.clone(),
             blocked: RefCell::default(),
             remote: RefCell::default(),
+            random: Cell::new(config.seed.map_or_else(|| fastrand::u64(..), |seed| !seed)),
             probes: Probes::new(probes),
             deadlock: RefCell::default(),
         })
@@ -172,10 +201,13 @@ impl Scheduler {
     }
 
     #[inline(always)]
-    fn turn(&self, step: impl Fn(Ready) -> Stop) {
+    fn turn(&self, step: impl Fn(Ready)) {
         loop {
             while let Some(next) = self.next() {
-                self.stopped(step(next));
+                step(next);
+                if let Some(raw) = self.ended.take() {
+                    self.stack_is_free(raw);
+                }
                 if self.counts_down() {
                     self.look_outside();
                 }
@@ -192,28 +224,19 @@ impl Scheduler {
     #[inline(always)]
     fn next(&self) -> Option<Ready> {
         let next = self.ready.pop()?;
-        self.ready.peek(AHEAD, Ready::prefetch);
+        self.ready.peek_or_stale(AHEAD, Ready::prefetch);
         Some(next)
     }
 
-    /// Lets a coroutine run up to its next stop.
+    /// Lets a coroutine run until somebody leaves to the loop.
     #[inline(always)]
-    fn step(&self, next: Ready) -> Stop {
+    fn step(&self, next: Ready) {
         match next.stack() {
             Some(raw) => {
-                self.current.set(Some(raw));
-                next.resume(raw)
+                self.current.set(raw);
+                self.the_loop.enter(next, raw);
             }
             None => self.start(next),
-        }
-    }
-
-    #[inline(always)]
-    fn stopped(&self, stop: Stop) {
-        match stop {
-            Stop::Yield(back) => self.ready.push(back),
-            Stop::Park => {}
-            Stop::Done => self.stack_is_free(),
         }
     }
 
@@ -225,13 +248,108 @@ impl Scheduler {
         left == 0
     }
 
-    /// The running coroutine may go on without a switch: nobody else is ready,
-    /// and it is not time to look outside.
+    /// Lets everybody who is ready run before the running coroutine goes on.
+    ///
+    /// With nobody else there, and no time to look outside, there is no switch.
+    /// `at` is where it yields.
     #[inline(always)]
-    pub(crate) fn is_alone(&self) -> bool {
+    pub(crate) fn yield_now(&self, at: &'static Location<'static>) {
         let left = self.steps_left.get();
-        if left > 1 && self.ready.is_empty() {
-            self.steps_left.set(left - 1);
+        if left > 1 {
+            if self.ready.is_empty() {
+                return self.steps_left.set(left - 1);
+            }
+            if coroutine::TO_ANOTHER && self.ready.is_next(Ready::has_started) {
+                let running = self.running();
+                return running.leave_to(move || {
+                    let back = Ready::leaving(running);
+                    let (next, save) = self.ready.rotate(back, Ready::frame_place);
+                    (save, self.way_to(next))
+                });
+            }
+        }
+        if coroutine::TO_ANOTHER {
+            self.yield_to_loop_apart(at);
+        } else {
+            self.yield_to_loop(at);
+        }
+    }
+
+    /// Keeps the short way short.
+    #[inline(never)]
+    fn yield_to_loop_apart(&self, at: &'static Location<'static>) {
+        self.yield_to_loop(at);
+    }
+
+    #[inline(always)]
+    fn yield_to_loop(&self, at: &'static Location<'static>) {
+        self.yielded_at.set(Some(at));
+        let running = self.running();
+        running.leave_to(|| {
+            let back = Ready::leaving(running);
+            let save = self.ready.push_and(back, Ready::frame_place);
+            (save, self.the_loop.way())
+        });
+    }
+
+    /// Where the running coroutine goes when it is left: straight to the next in
+    /// line, if that has started and it is not time to look outside.
+    #[inline(always)]
+    pub(crate) fn next_way(&self) -> To {
+        if coroutine::TO_ANOTHER
+            && self.steps_left.get() > 1
+            && self.ready.is_next(Ready::has_started)
+            && let Some(next) = self.ready.pop()
+        {
+            return self.way_to(next);
+        }
+        self.the_loop.way()
+    }
+
+    /// Takes the loop's next step: to `next`, which was taken off the queue.
+    #[inline(always)]
+    fn way_to(&self, next: Ready) -> To {
+        self.ready.peek_or_stale(AHEAD, Ready::prefetch_frame);
+        // Pays only where each line is a miss in every cache.
+        if self.ready.is_crowded() {
+            self.ready.peek_or_stale(AHEAD, Ready::prefetch_more);
+        }
+        self.steps_left.set(self.steps_left.get() - 1);
+        let (raw, way) = next.into_way();
+        self.current.set(raw);
+        way
+    }
+
+    /// Whether a cancel or an expiry may be pending in the running coroutine.
+    #[inline(always)]
+    pub(crate) fn may_be_due(&self) -> bool {
+        self.dues.get() != 0 && self.running().may_be_due()
+    }
+
+    /// After a frame of the running coroutine was closed.
+    pub(crate) fn frame_closed(&self) {
+        if self.running().frame_closed() {
+            self.dues.set(self.dues.get() - 1);
+        }
+    }
+
+    /// One more operation on a descriptor. True if the running coroutine, for
+    /// which all of them have succeeded at once, should let the others have
+    /// their turn; then the loop looks outside as well.
+    #[inline(always)]
+    pub(crate) fn is_greedy(&self) -> bool {
+        let step = self.steps_left.get();
+        let (last, count) = self.unwaited.get();
+        if last != step {
+            self.unwaited.set((step, 1));
+        } else if count < OPERATIONS {
+            self.unwaited.set((step, count + 1));
+        } else {
+            self.unwaited.set((0, 0));
+            // These were no steps.
+            let skipped = u64::from(step.saturating_sub(1));
+            self.steps.set(self.steps.get().wrapping_sub(skipped));
+            self.steps_left.set(1);
             return true;
         }
         false
@@ -239,16 +357,18 @@ impl Scheduler {
 
     /// Whether a coroutine runs, or has run last and still waits.
     pub(crate) fn has_running(&self) -> bool {
-        self.current.get().is_some_and(|raw| !raw.is_idle())
+        !self.current.get().is_idle()
+    }
+
+    /// Forgets who has run last: the stack may be unmapped.
+    fn none_runs(&self) {
+        self.current.set(self.stacks.reserve());
     }
 
     /// The coroutine that runs.
     #[inline(always)]
     pub(crate) fn running(&self) -> Raw {
-        match self.current.get() {
-            Some(raw) => raw,
-            None => unreachable!("user code runs in coroutines only"),
-        }
+        self.current.get()
     }
 
     #[inline(always)]
@@ -266,6 +386,14 @@ impl Scheduler {
             }
             self.put(ready);
         }
+    }
+
+    /// A random number below `n`; with a seed, the same ones in every run.
+    pub(crate) fn random_below(&self, n: usize) -> usize {
+        let mut random = fastrand::Rng::with_seed(self.random.get());
+        let number = random.usize(..n);
+        self.random.set(random.get_seed());
+        number
     }
 
     /// Lets a coroutine notice what is due, if it is parked where that may be
@@ -290,7 +418,9 @@ impl Scheduler {
         }
         match task.raw.get().filter(|raw| !raw.is_idle()) {
             Some(raw) => {
-                raw.set_cancelled();
+                if raw.set_cancelled() {
+                    self.dues.set(self.dues.get() + 1);
+                }
                 self.interrupt(raw);
             }
             None => task.set(crate::task::flag::CANCELLED),
@@ -300,7 +430,7 @@ impl Scheduler {
     /// What a coroutine that is spawned here gets from its surroundings.
     pub(crate) fn origin(&self, spawned_at: &'static Location<'static>) -> crate::task::Origin {
         crate::task::Origin {
-            parent: self.current.get().map_or(0, |raw| raw.task().id().0),
+            parent: self.running().task().id().0,
             spawned_at,
             name: None,
             flags: 0,
@@ -329,7 +459,7 @@ impl Scheduler {
     }
 
     /// Tells the scope of a child that has ended.
-    fn tell_scope(&self, children: &Children, task: &TaskRef) {
+    fn tell_scope(&self, children: &Children, task: &Task) {
         children.remove(task);
         if children.is_empty()
             && children.owner_waits.get()
@@ -360,27 +490,6 @@ impl Scheduler {
         for child in children.list() {
             self.cancel(&child);
         }
-    }
-
-    /// Everybody who has not ended: those with a stack, then the new ones.
-    fn each_alive(&self, mut each: impl FnMut(&Task, Option<Raw>)) {
-        for raw in self.stacks.busy() {
-            each(raw.task(), Some(raw));
-        }
-        let mut each_new = |place: &Ready| {
-            if let Some(task) = place.new_task() {
-                each(task, None);
-            }
-        };
-        self.ready.each(&mut each_new);
-        self.starved.borrow().iter().for_each(each_new);
-    }
-
-    /// Of all who are alive; `running` is the coroutine that asks, if it is one.
-    pub(crate) fn snapshot(&self, running: Option<Raw>) -> Snapshot {
-        let mut census = Census::new(&self.clock, running);
-        self.each_alive(|task, raw| census.add(task, raw));
-        census.finish()
     }
 
     pub(crate) fn running_task(&self) -> TaskRef {

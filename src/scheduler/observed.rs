@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::coroutine::{Ready, Stop};
+use crate::coroutine::Ready;
 use crate::generator::raw::Raw;
 use crate::probe::{Cause, Event, Stopped};
 use crate::task::{End, Task, flag};
@@ -22,42 +22,44 @@ impl Scheduler {
 
     /// As `step`, and tells of it.
     ///
-    /// Meanwhile the countdown stands at one: with that, neither `is_alone` nor
-    /// `next_new` goes on without the loop.
+    /// Meanwhile the countdown stands at one: with that, nobody goes on without the
+    /// loop.
     #[inline(never)]
-    pub(super) fn observed_step(&self, next: Ready) -> Stop {
+    pub(super) fn observed_step(&self, next: Ready) {
         let task = next.task_ref();
         let left = self.steps_left.replace(1);
         self.left_aside.set(Some(left));
         let began = self.clock.real_now();
-        self.clock.now();
         self.saw(&Event::StepBegins {
             who: &task,
             ready: self.ready.len(),
         });
         self.probes.set_cause(Cause::Coroutine(task.id()));
-        let stop = self.step(next);
+        self.yielded_at.set(None);
+        self.step(next);
         self.probes.set_cause(Cause::Loop);
         self.left_aside.set(None);
         self.steps_left.set(left);
         let took = self.clock.real_now() - began;
         self.longest_step.set(self.longest_step.get().max(took));
+        let at = self.clock.traced();
         let raw = task.raw.get();
         let wait = raw.as_ref().and_then(Raw::wait);
-        let why = match (&stop, wait) {
-            (Stop::Yield(_), _) => Stopped::Yielded,
-            (Stop::Done, _) => Stopped::Ended,
-            (Stop::Park, None) => Stopped::NoStack,
-            (Stop::Park, Some(wait)) => {
-                wait.since.set(self.clock.now());
-                Stopped::Parked(wait)
-            }
+        let why = if task.has_ended() {
+            Stopped::Ended
+        } else if let Some(at) = self.yielded_at.take() {
+            Stopped::Yielded(Some(at))
+        } else if let Some(wait) = wait {
+            wait.since.set(self.clock.last());
+            Stopped::Parked(wait)
+        } else {
+            Stopped::NoStack
         };
-        self.saw(&Event::StepEnds {
+        let event = Event::StepEnds {
             who: &task,
             stop: why,
-        });
-        stop
+        };
+        self.probes.saw(at, &event);
     }
 
     #[cold]
@@ -118,9 +120,9 @@ impl Scheduler {
     /// Sleeps until there is mail or the time has passed.
     pub(super) fn sleep_outside(&self, at_most: Option<Duration>) {
         if self.is_observed() {
-            self.saw(&Event::Sleeps { at_most });
+            self.saw(&Event::Sleeps);
         }
-        self.inbox.sleep(at_most);
+        self.sleep(at_most);
         if self.is_observed() {
             self.saw(&Event::Awakes);
         }

@@ -1,5 +1,5 @@
-//! What the loop looks at besides its queue: timers, other threads, and memory
-//! that is not needed any more.
+//! What the loop looks at besides its queue: timers, descriptors, other threads,
+//! and memory that is not needed any more.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -53,8 +53,8 @@ impl Scheduler {
         self.timers.borrow_mut().insert(deadline, timer)
     }
 
-    /// Wakes whoever has waited for other threads or for a time that has come.
-    /// A look at no timer and no mail is two loads.
+    /// Wakes whoever has waited for other threads, for a descriptor or for a time
+    /// that has come. A look at none of them is three loads.
     #[inline(always)]
     pub(super) fn look_outside(&self) {
         let before = self.ready.len();
@@ -67,11 +67,14 @@ impl Scheduler {
     }
 
     fn look(&self) {
-        self.steps
-            .set(self.steps.get() + u64::from(STEPS - self.steps_left.get()));
+        let steps = u64::from(STEPS - self.steps_left.get());
+        self.steps.set(self.steps.get().wrapping_add(steps));
         self.steps_left.set(STEPS);
         if self.inbox.has_mail() {
             self.take_mail();
+        }
+        if self.reactor.is_awaited() {
+            self.look_at_descriptors(Some(Duration::ZERO));
         }
         if !self.clock.is_virtual() && !self.timers.borrow().is_empty() {
             self.fire_due(self.clock.now());
@@ -136,7 +139,9 @@ impl Scheduler {
     /// Asks the coroutine `raw` to unwind up to its `frame`.
     pub(crate) fn make_due(&self, raw: Raw, frame: FrameRef) {
         frame.set_due();
-        raw.set_due();
+        if raw.set_due() {
+            self.dues.set(self.dues.get() + 1);
+        }
         self.interrupt(raw);
     }
 
@@ -152,7 +157,7 @@ impl Scheduler {
                 return true;
             }
             let next = self.timers.borrow().next();
-            let expects_mail = self.jobs.get() > 0 || has_doors;
+            let expects_news = self.jobs.get() > 0 || has_doors || self.reactor.is_awaited();
             if self.clock.is_virtual() {
                 match next {
                     // Threads take real time, during which ours stands still.
@@ -161,12 +166,12 @@ impl Scheduler {
                         self.fire_due(deadline);
                         continue;
                     }
-                    None if !expects_mail => return false,
+                    None if !expects_news => return false,
                     _ => self.sleep_outside(self.trim()),
                 }
                 continue;
             }
-            if next.is_none() && !expects_mail {
+            if next.is_none() && !expects_news {
                 return false;
             }
             let until = next.map(|deadline| {
@@ -180,7 +185,25 @@ impl Scheduler {
         }
     }
 
+    /// Sleeps until there is mail, news of a descriptor, or `timeout` has passed;
+    /// sometimes less.
+    pub(super) fn sleep(&self, timeout: Option<Duration>) {
+        if self.reactor.is_awaited() {
+            self.inbox
+                .doze(timeout, |timeout| self.look_at_descriptors(timeout));
+        } else {
+            self.inbox.sleep(timeout);
+        }
+    }
+
+    /// Wakes whoever has waited for a descriptor; sleeps for at most `timeout`
+    /// until there is somebody.
+    pub(crate) fn look_at_descriptors(&self, timeout: Option<Duration>) {
+        self.reactor.look(timeout, |raw| self.wake(raw));
+    }
+
     fn trim(&self) -> Option<Duration> {
+        self.none_runs();
         self.stacks.trim(|| self.clock.real_now())
     }
 }

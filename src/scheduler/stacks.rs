@@ -8,6 +8,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::coroutine;
 use crate::generator::raw::{Raw, RawPool};
 
 /// Idle stacks are kept for as long as this before they are given back.
@@ -17,8 +18,7 @@ const TRIM_AT_ONCE: usize = 1024;
 /// How many are always kept.
 const TRIM_KEEPS: usize = 64;
 
-/// How many starts ahead the cache is asked for a stack's lines.
-const AHEAD: usize = 4;
+use super::Scheduler;
 
 pub(super) struct Stacks {
     pool: Rc<RawPool>,
@@ -42,7 +42,7 @@ impl Stacks {
     pub(super) fn new(size: usize) -> io::Result<Stacks> {
         let pool = RawPool::of_size(size)?;
         let reserve = pool.take()?;
-        reserve.set_idle();
+        coroutine::settle::<Scheduler>(reserve);
         reserve.place().set(0);
         Ok(Stacks {
             mapped: Cell::new(reserve.usable()),
@@ -70,13 +70,6 @@ impl Stacks {
         if idle.len() < self.fewest_idle.get() {
             self.fewest_idle.set(idle.len());
         }
-        if let Some(later) = idle
-            .len()
-            .checked_sub(AHEAD)
-            .and_then(|place| idle.get(place))
-        {
-            later.prefetch_start();
-        }
         Ok(raw)
     }
 
@@ -95,12 +88,16 @@ impl Stacks {
     #[cold]
     fn take_from(&self, pool: &Rc<RawPool>) -> io::Result<Raw> {
         let raw = pool.take()?;
-        raw.set_idle();
+        coroutine::settle::<Scheduler>(raw);
         self.mapped.set(self.mapped.get() + raw.usable());
         let mut list = self.list.borrow_mut();
         raw.place().set(list.len());
         list.push(raw);
         Ok(raw)
+    }
+
+    pub(super) fn reserve(&self) -> Raw {
+        self.reserve
     }
 
     /// The stack that is kept for those who get none, if it is free.
@@ -135,8 +132,11 @@ impl Stacks {
             self.reserve_is_free.set(true);
         } else {
             self.forget(raw);
-            // SAFETY: its job has returned, and we have just forgotten it.
-            unsafe { raw.release() };
+            // SAFETY: it is idle, and we have just forgotten it.
+            unsafe {
+                coroutine::unsettle(raw);
+                raw.release();
+            }
         }
     }
 
@@ -155,7 +155,7 @@ impl Stacks {
     /// on it; nothing wakes that any more.
     pub(super) fn leak(&self, raw: Raw) {
         self.forget(raw);
-        raw.set_idle();
+        raw.abandon();
     }
 
     /// How many there are, and how many bytes are mapped and in memory for them.
@@ -218,9 +218,12 @@ impl Drop for Stacks {
     fn drop(&mut self) {
         let all = self.list.take().into_iter().filter(Raw::is_idle);
         let (own, other): (Vec<Raw>, Vec<Raw>) = all.partition(|raw| raw.is_of(&self.pool));
-        // SAFETY: idle stacks have no job, and the scheduler that knew them is
-        // gone. Leaked ones are on no list.
+        // SAFETY: the scheduler that knew these idle stacks is gone. Leaked ones
+        // are on no list.
         unsafe {
+            own.iter()
+                .chain(&other)
+                .for_each(|&raw| coroutine::unsettle(raw));
             self.pool.put_back_all(own);
             other.into_iter().for_each(|raw| raw.release());
         }

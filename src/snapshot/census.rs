@@ -24,8 +24,9 @@ impl<'a> Census<'a> {
         }
     }
 
-    /// Adds a task, with its stack if it has started.
-    pub(crate) fn add(&mut self, task: &Task, raw: Option<Raw>) {
+    /// Adds a task, with its stack if it has started, and if it is in the ready queue
+    /// where it was left.
+    pub(crate) fn add(&mut self, task: &Task, raw: Option<Raw>, left: Option<Trace>) {
         let wait = raw.and_then(|raw| raw.describe_wait());
         let runs = raw.is_some() && raw == self.running;
         let state = match (raw, &wait) {
@@ -53,7 +54,12 @@ impl<'a> Census<'a> {
             stack_size: raw.map_or(0, |raw| raw.usable()),
             backtrace: None,
         };
-        let trace = raw.map(|raw| raw.trace(runs)).unwrap_or_default();
+        let trace = match (raw, left, state) {
+            (_, Some(left), _) => left,
+            (Some(raw), _, CoroutineState::Running) => raw.trace_running(),
+            (Some(raw), _, CoroutineState::Parked) => raw.trace_parked(),
+            _ => Trace::default(),
+        };
         self.found.push((info, trace));
     }
 

@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 use std::panic::Location;
 
 use super::{CoroutineInfo, CoroutineState, Snapshot};
+use crate::json;
 
 impl Snapshot {
     /// The snapshot as a JSON text, in one line.
@@ -38,17 +39,17 @@ impl Snapshot {
     /// ```
     #[must_use]
     pub fn to_json(&self) -> String {
-        let mut json = String::from("{\"coroutines\":[");
+        let mut text = String::from("{\"coroutines\":[");
         for (at, info) in self.coroutines.iter().enumerate() {
-            json.push_str(if at == 0 { "" } else { "," });
+            text.push_str(if at == 0 { "" } else { "," });
             // Writing to a string does not fail.
-            let _ = self.write_coroutine(&mut json, info);
+            let _ = self.write_coroutine(&mut text, info);
         }
-        json.push_str("],\"cycles\":");
+        text.push_str("],\"cycles\":");
         let cycle = |cycle: Vec<&CoroutineInfo>| list(cycle.iter().map(|info| info.id.0));
-        json.push_str(&list(self.cycles().into_iter().map(cycle)));
-        json.push('}');
-        json
+        text.push_str(&list(self.cycles().into_iter().map(cycle)));
+        text.push('}');
+        text
     }
 
     fn write_coroutine(&self, json: &mut String, info: &CoroutineInfo) -> fmt::Result {
@@ -119,26 +120,8 @@ struct Text<'a>(&'a str);
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_char('"')?;
-        for c in self.0.chars() {
-            match c {
-                '"' | '\\' => write!(f, "\\{c}")?,
-                '\n' => f.write_str("\\n")?,
-                c if c < ' ' => write!(f, "\\u{:04x}", u32::from(c))?,
-                c => f.write_char(c)?,
-            }
-        }
-        f.write_char('"')
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn strings_are_escaped() {
-        let text = Text("a \"b\" \\ c\nd\te é\u{1}").to_string();
-        assert_eq!(text, r#""a \"b\" \\ c\nd\u0009e é\u0001""#);
+        let mut quoted = String::new();
+        json::string(&mut quoted, self.0);
+        f.write_str(&quoted)
     }
 }

@@ -6,7 +6,7 @@ use crate::frames::{Frame, Kind};
 use crate::generator::raw::Raw;
 use crate::unwind::{Payload, drop_quietly, message};
 
-use super::TaskRef;
+use super::{Task, TaskRef};
 
 pub(crate) struct Children {
     alive: RefCell<Vec<TaskRef>>,
@@ -43,7 +43,7 @@ impl Children {
         alive.push(task);
     }
 
-    pub(crate) fn remove(&self, task: &TaskRef) {
+    pub(crate) fn remove(&self, task: &Task) {
         let mut alive = self.alive.borrow_mut();
         let at = task.sibling.get() as usize;
         alive.swap_remove(at);

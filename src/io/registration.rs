@@ -1,0 +1,322 @@
+//! How an operation on a descriptor waits: try, and where that would block, let
+//! the reactor tell when to try again.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::panic::Location;
+use std::rc::Rc;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+
+use crate::coroutine::Awaited;
+use crate::reactor::{Backend, Direction, Poll, Source, Uring};
+use crate::scheduler::{self, Scheduler};
+use crate::suspend;
+use crate::time::Armed;
+
+use super::ring;
+
+/// A descriptor's place in the reactor of the runtime that used it last; none
+/// before its first wait.
+#[derive(Default)]
+pub(crate) struct Registration {
+    source: RefCell<Option<Rc<Source>>>,
+}
+
+/// How one operation waits.
+#[derive(Clone, Copy)]
+pub(crate) struct Waiting<'a> {
+    pub(crate) direction: Direction,
+    pub(crate) limits: Option<&'a Limits>,
+    pub(crate) at: &'static Location<'static>,
+}
+
+/// How long operations may wait. As in std, one that may not wait any longer
+/// fails with `WouldBlock`, and duplicates of a descriptor share their limits.
+#[derive(Default)]
+pub(crate) struct Limits {
+    pub(crate) read_timeout: Cell<Option<Duration>>,
+    pub(crate) write_timeout: Cell<Option<Duration>>,
+    /// They never wait.
+    pub(crate) nonblocking: Cell<bool>,
+}
+
+impl Waiting<'_> {
+    fn never(&self) -> bool {
+        self.limits.is_some_and(|limits| limits.nonblocking.get())
+    }
+
+    pub(super) fn timeout(&self) -> Option<Duration> {
+        let limits = self.limits?;
+        match self.direction {
+            Direction::Read => limits.read_timeout.get(),
+            Direction::Write => limits.write_timeout.get(),
+        }
+    }
+}
+
+impl Registration {
+    /// Does `attempt` until it has not failed with `WouldBlock` or been
+    /// interrupted.
+    ///
+    /// # Errors
+    /// Its own; `WouldBlock` after the timeout.
+    #[inline]
+    pub(crate) fn run<R>(
+        &self,
+        fd: BorrowedFd<'_>,
+        waiting: Waiting<'_>,
+        mut attempt: impl FnMut() -> io::Result<R>,
+    ) -> io::Result<R> {
+        let scheduler = scheduler::current();
+        if let Some(scheduler) = scheduler {
+            suspend::begin_operation(scheduler);
+        }
+        let mut deadline = None;
+        loop {
+            if self.may_try(scheduler, waiting.direction) || waiting.never() {
+                let changes = self.changes(waiting.direction);
+                match attempt() {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        self.set_blocked(waiting.direction, changes);
+                        if waiting.never() {
+                            return Err(error);
+                        }
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    result => return result,
+                }
+            }
+            let scheduler = expect(waiting.at);
+            let deadline =
+                deadline.get_or_insert_with(|| Deadline::new(scheduler, waiting.timeout()));
+            self.wait(scheduler, fd, waiting, deadline)?;
+        }
+    }
+
+    /// Waits until an attempt is worth it, whatever is known from earlier ones.
+    ///
+    /// # Errors
+    /// The reactor's.
+    pub(crate) fn ready(&self, fd: BorrowedFd<'_>, waiting: Waiting<'_>) -> io::Result<()> {
+        self.run(fd, waiting, || match poll_now(fd, waiting.direction)? {
+            true => Ok(()),
+            false => Err(io::ErrorKind::WouldBlock.into()),
+        })
+    }
+
+    /// Whether an attempt may succeed. Only the runtime that runs the caller
+    /// keeps what is known up to date.
+    #[inline(always)]
+    fn may_try(&self, scheduler: Option<&Scheduler>, direction: Direction) -> bool {
+        match (scheduler, &*self.source.borrow()) {
+            (Some(scheduler), Some(source)) => {
+                source.is_ready(direction)
+                    || !matches!(scheduler.reactor.made(),
+                        Some(Backend::Poll(poll)) if poll.knows(source))
+            }
+            _ => true,
+        }
+    }
+
+    #[inline(always)]
+    fn changes(&self, direction: Direction) -> u32 {
+        let source = self.source.borrow();
+        source
+            .as_ref()
+            .map_or(0, |source| source.changes(direction))
+    }
+
+    /// Changes that came while the attempt was made are not forgotten: the
+    /// user's closure may have let other coroutines run.
+    #[inline(always)]
+    fn set_blocked(&self, direction: Direction, changes: u32) {
+        if let Some(source) = &*self.source.borrow() {
+            source.set_blocked(direction, changes);
+        }
+    }
+
+    /// A try on a TCP stream moved less than it could have.
+    #[inline(always)]
+    pub(crate) fn set_exhausted(&self, direction: Direction) {
+        if let Some(source) = &*self.source.borrow() {
+            source.set_exhausted(direction);
+        }
+    }
+
+    /// Parks until there is news.
+    ///
+    /// # Errors
+    /// `WouldBlock` after the deadline; what keeps the descriptor from being
+    /// registered.
+    fn wait(
+        &self,
+        scheduler: &Scheduler,
+        fd: BorrowedFd<'_>,
+        waiting: Waiting<'_>,
+        deadline: &Deadline<'_>,
+    ) -> io::Result<()> {
+        let poll = match scheduler
+            .reactor
+            .backend(|bell| scheduler.inbox.hang(bell))?
+        {
+            Backend::Poll(poll) => poll,
+            Backend::IoUring(uring) => {
+                return ring::poll(scheduler, uring, fd, waiting, deadline);
+            }
+        };
+        let source = self.source(poll, fd)?;
+        let what = Descriptor::new(fd, waiting.direction);
+        let _waits = scheduler.reactor.waits();
+        let _enlisted = source.enlist(waiting.direction, scheduler.running());
+        while !source.is_ready(waiting.direction) {
+            if deadline.has_passed() {
+                return Err(Errno::AGAIN.into());
+            }
+            suspend::park_on(scheduler, &what, waiting.at);
+        }
+        Ok(())
+    }
+
+    /// The source in the reactor of the running runtime, made if need be.
+    fn source(&self, poll: &Rc<Poll>, fd: BorrowedFd<'_>) -> io::Result<Rc<Source>> {
+        if let Some(source) = &*self.source.borrow()
+            && poll.knows(source)
+        {
+            return Ok(Rc::clone(source));
+        }
+        let source = poll.register(fd)?;
+        let former = self.source.replace(Some(Rc::clone(&source)));
+        if let Some(former) = former {
+            former.deregister(fd);
+        }
+        Ok(source)
+    }
+
+    /// The ring that does operations for the caller, if there is one.
+    #[inline(always)]
+    fn uring<'a>(waiting: Waiting<'_>) -> Option<(&'a Scheduler, &'a Uring)> {
+        let scheduler = scheduler::current()?;
+        match scheduler.reactor.made()? {
+            Backend::IoUring(uring) if !waiting.never() => Some((scheduler, uring)),
+            _ => None,
+        }
+    }
+
+    /// Receives from a socket.
+    ///
+    /// # Errors
+    /// As recv(2); `WouldBlock` after the timeout.
+    #[inline]
+    pub(crate) fn receive(
+        &self,
+        fd: BorrowedFd<'_>,
+        waiting: Waiting<'_>,
+        buf: &mut [u8],
+    ) -> io::Result<usize> {
+        match Registration::uring(waiting) {
+            Some((scheduler, uring)) => ring::receive(scheduler, uring, fd, waiting, buf),
+            None => self.run(fd, waiting, || {
+                Ok(recv(fd, &mut *buf, RecvFlags::empty())?.0)
+            }),
+        }
+    }
+
+    /// Sends to a socket that has a peer.
+    ///
+    /// # Errors
+    /// As send(2); `WouldBlock` after the timeout.
+    #[inline]
+    pub(crate) fn send(
+        &self,
+        fd: BorrowedFd<'_>,
+        waiting: Waiting<'_>,
+        buf: &[u8],
+    ) -> io::Result<usize> {
+        match Registration::uring(waiting) {
+            Some((scheduler, uring)) => ring::send(scheduler, uring, fd, waiting, buf),
+            None => self.run(fd, waiting, || Ok(send(fd, buf, SendFlags::NOSIGNAL)?)),
+        }
+    }
+
+    /// Forgets the descriptor, which is still open.
+    pub(crate) fn end(&mut self, fd: BorrowedFd<'_>) {
+        if let Some(source) = self.source.get_mut().take() {
+            source.deregister(fd);
+        }
+    }
+}
+
+/// The scheduler, for an operation that has to wait.
+fn expect<'a>(at: &'static Location<'static>) -> &'a Scheduler {
+    match scheduler::current() {
+        Some(scheduler) => scheduler,
+        None => panic!(
+            "an operation on a descriptor would have to wait, at {at}: that needs a runtime; call \
+             it inside corobin::run or Runtime::run"
+        ),
+    }
+}
+
+/// When an operation fails because it takes too long.
+pub(super) struct Deadline<'a> {
+    /// None if it never does.
+    timer: Option<Armed<'a>>,
+}
+
+impl<'a> Deadline<'a> {
+    pub(super) fn new(scheduler: &'a Scheduler, timeout: Option<Duration>) -> Deadline<'a> {
+        let deadline = timeout.and_then(|timeout| scheduler.clock.after(timeout));
+        let timer = deadline.map(|deadline| Armed {
+            scheduler,
+            key: scheduler.arm(deadline, scheduler.running()),
+        });
+        Deadline { timer }
+    }
+
+    pub(super) fn has_passed(&self) -> bool {
+        self.timer
+            .as_ref()
+            .is_some_and(|Armed { scheduler, key }| !scheduler.timers.borrow().is_armed(*key))
+    }
+}
+
+/// Asks the kernel whether an attempt would not block.
+fn poll_now(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<bool> {
+    let flags = match direction {
+        Direction::Read => PollFlags::IN | PollFlags::PRI | PollFlags::RDHUP,
+        Direction::Write => PollFlags::OUT,
+    };
+    let mut fds = [PollFd::from_borrowed_fd(fd, flags)];
+    Ok(rustix::event::poll(&mut fds, Some(&Timespec::default()))? > 0)
+}
+
+/// What a coroutine waits for.
+pub(super) struct Descriptor {
+    number: RawFd,
+    direction: Direction,
+}
+
+impl Descriptor {
+    pub(super) fn new(fd: BorrowedFd<'_>, direction: Direction) -> Descriptor {
+        let number = fd.as_raw_fd();
+        Descriptor { number, direction }
+    }
+}
+
+impl fmt::Display for Descriptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.direction {
+            Direction::Read => "read from",
+            Direction::Write => "write to",
+        };
+        write!(f, "descriptor {} to {what}", self.number)
+    }
+}
+
+impl Awaited for Descriptor {}

@@ -1,0 +1,282 @@
+//! What all sockets share: a socket of std in an [`Async`], and its limits.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::panic::Location;
+use std::rc::Rc;
+use std::time::Duration;
+
+use rustix::io::ioctl_fionbio;
+use rustix::net::{RecvFlags, recv};
+
+use crate::io::{Async, Limits, Waiting};
+use crate::reactor::Direction;
+use crate::scheduler;
+use crate::time::{now, sleep};
+
+pub(super) type At = &'static Location<'static>;
+
+pub(super) struct Socket<T: AsFd> {
+    io: Async<T>,
+    limits: Rc<Limits>,
+}
+
+impl<T: AsFd> Socket<T> {
+    /// Of a socket that is non-blocking already.
+    pub(super) fn new(io: T) -> Socket<T> {
+        Socket {
+            io: Async::new_nonblocking(io),
+            limits: Rc::default(),
+        }
+    }
+
+    /// Of a socket of std, made non-blocking.
+    ///
+    /// # Errors
+    /// That fails.
+    pub(super) fn from_std(io: T) -> io::Result<Socket<T>> {
+        ioctl_fionbio(&io, true)?;
+        Ok(Socket::new(io))
+    }
+
+    /// A socket of std, blocking unless the user has asked for the contrary.
+    pub(super) fn into_std(self) -> T {
+        let io = self.io.into_inner();
+        // No socket refuses this.
+        let _ = ioctl_fionbio(&io, self.limits.nonblocking.get());
+        io
+    }
+
+    /// Another descriptor of the same socket.
+    ///
+    /// # Errors
+    /// Those of `duplicate`.
+    pub(super) fn try_clone(
+        &self,
+        duplicate: impl FnOnce(&T) -> io::Result<T>,
+    ) -> io::Result<Socket<T>> {
+        Ok(Socket {
+            io: Async::new_nonblocking(duplicate(self.get())?),
+            limits: Rc::clone(&self.limits),
+        })
+    }
+
+    #[inline]
+    pub(super) fn get(&self) -> &T {
+        self.io.get_ref()
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    fn waiting(&self, direction: Direction, at: At) -> Waiting<'_> {
+        Waiting {
+            direction,
+            limits: Some(&self.limits),
+            at,
+        }
+    }
+
+    /// Does `read` until it need not wait for data.
+    ///
+    /// # Errors
+    /// Its own; `WouldBlock` after the timeout.
+    pub(super) fn read_with<R>(
+        &self,
+        at: At,
+        mut read: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let waiting = self.waiting(Direction::Read, at);
+        let io = self.get();
+        self.io.registration().run(io.as_fd(), waiting, || read(io))
+    }
+
+    /// Does `write` until it need not wait for room.
+    ///
+    /// # Errors
+    /// Its own; `WouldBlock` after the timeout.
+    pub(super) fn write_with<R>(
+        &self,
+        at: At,
+        mut write: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let waiting = self.waiting(Direction::Write, at);
+        let io = self.get();
+        self.io
+            .registration()
+            .run(io.as_fd(), waiting, || write(io))
+    }
+
+    /// As `read_with`, for what reads bytes of a TCP stream into room for
+    /// `wanted`: where it gets less there is no more.
+    ///
+    /// Only TCP promises that. Other streams end a read early where a message
+    /// with descriptors or another sender begins.
+    ///
+    /// # Errors
+    /// As `read_with`.
+    pub(super) fn read_stream(
+        &self,
+        at: At,
+        wanted: usize,
+        read: impl FnMut(&T) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let count = self.read_with(at, read)?;
+        if 0 < count && count < wanted {
+            self.io.registration().set_exhausted(Direction::Read);
+        }
+        Ok(count)
+    }
+
+    /// As `write_with`, for what writes `offered` bytes to a TCP stream: where it
+    /// writes less there is no more room.
+    ///
+    /// # Errors
+    /// As `write_with`.
+    pub(super) fn write_stream(
+        &self,
+        at: At,
+        offered: usize,
+        write: impl FnMut(&T) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let count = self.write_with(at, write)?;
+        if count < offered {
+            self.io.registration().set_exhausted(Direction::Write);
+        }
+        Ok(count)
+    }
+
+    /// Receives from a TCP stream.
+    ///
+    /// # Errors
+    /// As recv(2).
+    #[inline]
+    pub(super) fn receive_stream(&self, at: At, buf: &mut [u8]) -> io::Result<usize> {
+        let wanted = buf.len();
+        let count = self.receive(at, buf)?;
+        if 0 < count && count < wanted {
+            self.io.registration().set_exhausted(Direction::Read);
+        }
+        Ok(count)
+    }
+
+    /// Sends to a TCP stream.
+    ///
+    /// # Errors
+    /// As send(2).
+    #[inline]
+    pub(super) fn send_stream(&self, at: At, buf: &[u8]) -> io::Result<usize> {
+        let count = self.send(at, buf)?;
+        if count < buf.len() {
+            self.io.registration().set_exhausted(Direction::Write);
+        }
+        Ok(count)
+    }
+
+    /// Receives from any socket.
+    ///
+    /// # Errors
+    /// As recv(2).
+    #[inline]
+    pub(super) fn receive(&self, at: At, buf: &mut [u8]) -> io::Result<usize> {
+        let waiting = self.waiting(Direction::Read, at);
+        let fd = self.get().as_fd();
+        self.io.registration().receive(fd, waiting, buf)
+    }
+
+    /// As `receive`, but what is received stays in the queue.
+    ///
+    /// # Errors
+    /// As recv(2).
+    pub(super) fn peek(&self, at: At, buf: &mut [u8]) -> io::Result<usize> {
+        self.read_with(at, |io| Ok(recv(io, &mut *buf, RecvFlags::PEEK)?.0))
+    }
+
+    /// Sends to any socket that has a peer.
+    ///
+    /// # Errors
+    /// As send(2).
+    #[inline]
+    pub(super) fn send(&self, at: At, buf: &[u8]) -> io::Result<usize> {
+        let waiting = self.waiting(Direction::Write, at);
+        let fd = self.get().as_fd();
+        self.io.registration().send(fd, waiting, buf)
+    }
+
+    /// Waits until a connect(2) that is under way has ended.
+    ///
+    /// # Errors
+    /// Its own; `TimedOut` after `timeout`.
+    pub(super) fn connected(
+        &self,
+        at: At,
+        timeout: Option<Duration>,
+        outcome: impl Fn(&T) -> io::Result<Option<io::Error>>,
+        has_peer: impl Fn(&T) -> bool,
+    ) -> io::Result<()> {
+        self.limits.write_timeout.set(timeout);
+        let mut error = None;
+        let result = self.write_with(at, |io| {
+            error = outcome(io)?;
+            if error.is_some() || has_peer(io) {
+                Ok(())
+            } else {
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+        });
+        self.limits.write_timeout.set(None);
+        match (error, result) {
+            (Some(error), _) => Err(error),
+            (None, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "connection timed out",
+            )),
+            (None, result) => result,
+        }
+    }
+}
+
+/// Does `write` until it need not wait for room at another socket, of which the
+/// kernel does not tell: it tries again after a pause.
+///
+/// # Errors
+/// Its own; `WouldBlock` after the timeout.
+///
+/// # Panics
+/// If it has to wait outside of a runtime.
+#[track_caller]
+pub(super) fn write_with_pauses<R>(
+    limits: &Limits,
+    mut write: impl FnMut() -> io::Result<R>,
+) -> io::Result<R> {
+    const LONGEST: Duration = Duration::from_millis(10);
+    let begin = now();
+    let mut pause = Duration::from_millis(1);
+    loop {
+        match write() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let timeout = limits.write_timeout.get();
+                let is_late = timeout.is_some_and(|timeout| now() - begin >= timeout);
+                if is_late || limits.nonblocking.get() {
+                    return Err(error);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+        scheduler::expect("waiting for room at a socket");
+        sleep(pause);
+        pause = LONGEST.min(2 * pause);
+    }
+}
+
+/// Room in all buffers together.
+pub(super) fn total<B: std::ops::Deref<Target = [u8]>>(bufs: &[B]) -> usize {
+    bufs.iter().map(|buf| buf.len()).sum()
+}
+
+/// A descriptor as what it is.
+pub(super) fn nonblocking<T: AsFd + From<OwnedFd>>(fd: OwnedFd) -> Socket<T> {
+    Socket::new(T::from(fd))
+}

@@ -1,0 +1,215 @@
+//! `UnixStream` and `UnixListener`.
+
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::iter::FusedIterator;
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{self, SocketAddr};
+use std::panic::Location;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+
+use crate::suspend;
+
+use super::macros::{descriptors, from_std, passed_on, read_write, timeouts};
+use super::socket::{At, Socket, nonblocking, write_with_pauses};
+use super::split::{ReadHalf, WriteHalf, halves};
+
+/// A Unix stream socket: [`std::os::unix::net::UnixStream`] that blocks only its
+/// coroutine.
+///
+/// ```
+/// use corobin::net::UnixStream;
+/// use std::io::{Read, Write};
+///
+/// corobin::run(|| -> std::io::Result<()> {
+///     let (mut one, mut two) = UnixStream::pair()?;
+///     let writer = corobin::spawn(move || one.write_all(b"hello"));
+///     let mut text = String::new();
+///     two.read_to_string(&mut text)?;
+///     assert_eq!(text, "hello");
+///     writer.join().unwrap()
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct UnixStream {
+    socket: Socket<net::UnixStream>,
+}
+
+descriptors!(UnixStream, net::UnixStream);
+timeouts!(UnixStream, net::UnixStream);
+read_write!(UnixStream);
+passed_on! { UnixStream:
+    /// The address of the peer.
+    fn peer_addr(&self) -> SocketAddr;
+    /// The address of this end.
+    fn local_addr(&self) -> SocketAddr;
+    /// Ends one direction, or both. Whoever waits for the socket in another
+    /// coroutine, also through a duplicate, is woken.
+    fn shutdown(&self, how: Shutdown) -> ();
+}
+
+impl UnixStream {
+    /// Connects to the socket at `path`.
+    ///
+    /// A suspension point.
+    ///
+    /// # Errors
+    /// As in std.
+    #[track_caller]
+    pub fn connect<P: AsRef<Path>>(path: P) -> io::Result<UnixStream> {
+        UnixStream::connect_addr(&SocketAddr::from_pathname(path)?)
+    }
+
+    /// Connects to an address.
+    ///
+    /// A suspension point.
+    ///
+    /// # Errors
+    /// As in std.
+    #[track_caller]
+    pub fn connect_addr(address: &SocketAddr) -> io::Result<UnixStream> {
+        let address = match (address.as_pathname(), address.as_abstract_name()) {
+            (Some(path), _) => SocketAddrUnix::new(path)?,
+            (None, Some(name)) => SocketAddrUnix::new_abstract_name(name)?,
+            (None, None) => return Err(Errno::CONNREFUSED.into()),
+        };
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let fd = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        suspend::checkpoint_if_any();
+        let socket = nonblocking::<net::UnixStream>(fd);
+        write_with_pauses(socket.limits(), || Ok(connect(socket.get(), &address)?))?;
+        Ok(UnixStream { socket })
+    }
+
+    /// Two sockets that are connected with each other.
+    ///
+    /// # Errors
+    /// There is no descriptor left.
+    pub fn pair() -> io::Result<(UnixStream, UnixStream)> {
+        let (one, two) = net::UnixStream::pair()?;
+        let socket = Socket::from_std(one)?;
+        let other = Socket::from_std(two)?;
+        Ok((UnixStream { socket }, UnixStream { socket: other }))
+    }
+
+    /// Reads without taking the data out of the queue.
+    ///
+    /// A suspension point.
+    ///
+    /// # Errors
+    /// As `read`.
+    #[track_caller]
+    pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.socket.peek(Location::caller(), buf)
+    }
+
+    /// Two halves, for two coroutines that each own theirs; see
+    /// [`TcpStream::split`](super::TcpStream::split).
+    #[must_use]
+    pub fn split(self) -> (ReadHalf<UnixStream>, WriteHalf<UnixStream>) {
+        halves(self)
+    }
+
+    fn read_at(&self, at: At, buf: &mut [u8]) -> io::Result<usize> {
+        self.socket.receive(at, buf)
+    }
+
+    fn read_vectored_at(&self, at: At, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.socket.read_with(at, |mut io| io.read_vectored(bufs))
+    }
+
+    fn write_at(&self, at: At, buf: &[u8]) -> io::Result<usize> {
+        self.socket.send(at, buf)
+    }
+
+    fn write_vectored_at(&self, at: At, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.socket.write_with(at, |mut io| io.write_vectored(bufs))
+    }
+}
+
+/// A socket that accepts Unix connections:
+/// [`std::os::unix::net::UnixListener`] that blocks only its coroutine.
+pub struct UnixListener {
+    socket: Socket<net::UnixListener>,
+}
+
+descriptors!(UnixListener, net::UnixListener);
+from_std!(UnixListener, net::UnixListener);
+passed_on! { UnixListener:
+    /// The address that it listens at.
+    fn local_addr(&self) -> SocketAddr;
+}
+
+impl UnixListener {
+    /// Listens at `path`, where no file may be yet. Nobody removes it
+    /// afterwards.
+    ///
+    /// # Errors
+    /// As in std.
+    pub fn bind<P: AsRef<Path>>(path: P) -> io::Result<UnixListener> {
+        let socket = Socket::from_std(net::UnixListener::bind(path)?)?;
+        Ok(UnixListener { socket })
+    }
+
+    /// Listens at an address.
+    ///
+    /// # Errors
+    /// As in std.
+    pub fn bind_addr(address: &SocketAddr) -> io::Result<UnixListener> {
+        let socket = Socket::from_std(net::UnixListener::bind_addr(address)?)?;
+        Ok(UnixListener { socket })
+    }
+
+    /// Waits for a connection.
+    ///
+    /// A suspension point. A cancel never loses a connection.
+    ///
+    /// # Errors
+    /// As [`TcpListener::accept`](super::TcpListener::accept).
+    #[track_caller]
+    pub fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
+        let (stream, address) = self
+            .socket
+            .read_with(Location::caller(), net::UnixListener::accept)?;
+        let socket = Socket::from_std(stream)?;
+        Ok((UnixStream { socket }, address))
+    }
+
+    /// The connections, one after the other. It never ends.
+    pub fn incoming(&self) -> UnixIncoming<'_> {
+        UnixIncoming { listener: self }
+    }
+}
+
+impl<'a> IntoIterator for &'a UnixListener {
+    type Item = io::Result<UnixStream>;
+    type IntoIter = UnixIncoming<'a>;
+
+    fn into_iter(self) -> UnixIncoming<'a> {
+        self.incoming()
+    }
+}
+
+/// See [`UnixListener::incoming`].
+#[derive(Debug)]
+#[must_use = "an iterator accepts nothing unless it is advanced"]
+pub struct UnixIncoming<'a> {
+    listener: &'a UnixListener,
+}
+
+impl Iterator for UnixIncoming<'_> {
+    type Item = io::Result<UnixStream>;
+
+    #[track_caller]
+    fn next(&mut self) -> Option<Self::Item> {
+        Some(self.listener.accept().map(|(stream, _)| stream))
+    }
+}
+
+impl FusedIterator for UnixIncoming<'_> {}

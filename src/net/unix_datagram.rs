@@ -1,0 +1,159 @@
+//! `UnixDatagram`.
+
+use std::fmt;
+use std::io;
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::unix::net::{self, SocketAddr};
+use std::panic::Location;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::suspend;
+
+use super::macros::{descriptors, passed_on, timeouts};
+use super::socket::{Socket, write_with_pauses};
+
+/// A Unix datagram socket: [`std::os::unix::net::UnixDatagram`] that blocks only
+/// its coroutine.
+pub struct UnixDatagram {
+    socket: Socket<net::UnixDatagram>,
+}
+
+descriptors!(UnixDatagram, net::UnixDatagram);
+timeouts!(UnixDatagram, net::UnixDatagram);
+passed_on! { UnixDatagram:
+    /// The address that it is connected to.
+    fn peer_addr(&self) -> SocketAddr;
+    /// The address that it is bound to.
+    fn local_addr(&self) -> SocketAddr;
+    /// Ends one direction, or both. Whoever waits for the socket in another
+    /// coroutine, also through a duplicate, is woken.
+    fn shutdown(&self, how: Shutdown) -> ();
+}
+
+impl UnixDatagram {
+    /// A socket at `path`, where no file may be yet.
+    ///
+    /// # Errors
+    /// As in std.
+    pub fn bind<P: AsRef<Path>>(path: P) -> io::Result<UnixDatagram> {
+        UnixDatagram::of(net::UnixDatagram::bind(path))
+    }
+
+    /// A socket at an address.
+    ///
+    /// # Errors
+    /// As in std.
+    pub fn bind_addr(address: &SocketAddr) -> io::Result<UnixDatagram> {
+        UnixDatagram::of(net::UnixDatagram::bind_addr(address))
+    }
+
+    /// A socket without an address.
+    ///
+    /// # Errors
+    /// There is no descriptor left.
+    pub fn unbound() -> io::Result<UnixDatagram> {
+        UnixDatagram::of(net::UnixDatagram::unbound())
+    }
+
+    /// Two sockets that are connected with each other.
+    ///
+    /// # Errors
+    /// There is no descriptor left.
+    pub fn pair() -> io::Result<(UnixDatagram, UnixDatagram)> {
+        let (one, two) = net::UnixDatagram::pair()?;
+        Ok((UnixDatagram::of(Ok(one))?, UnixDatagram::of(Ok(two))?))
+    }
+
+    fn of(socket: io::Result<net::UnixDatagram>) -> io::Result<UnixDatagram> {
+        let socket = Socket::from_std(socket?)?;
+        Ok(UnixDatagram { socket })
+    }
+
+    /// Sets the peer of [`send`](UnixDatagram::send).
+    ///
+    /// # Errors
+    /// As in std.
+    pub fn connect<P: AsRef<Path>>(&self, path: P) -> io::Result<()> {
+        self.socket.get().connect(path)
+    }
+
+    /// Sets the peer of [`send`](UnixDatagram::send).
+    ///
+    /// # Errors
+    /// As in std.
+    pub fn connect_addr(&self, address: &SocketAddr) -> io::Result<()> {
+        self.socket.get().connect_addr(address)
+    }
+
+    /// Waits for a packet; gives its length and its sender. What does not fit is
+    /// lost.
+    ///
+    /// A suspension point; a cancel loses no packet.
+    ///
+    /// # Errors
+    /// As in std.
+    #[track_caller]
+    pub fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.socket
+            .read_with(Location::caller(), |io| io.recv_from(buf))
+    }
+
+    /// Waits for a packet; gives its length.
+    ///
+    /// A suspension point; a cancel loses no packet.
+    ///
+    /// # Errors
+    /// As in std.
+    #[track_caller]
+    pub fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.socket.receive(Location::caller(), buf)
+    }
+
+    /// As [`recv`](UnixDatagram::recv), but the packet stays.
+    ///
+    /// # Errors
+    /// As in std.
+    #[track_caller]
+    pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.socket.peek(Location::caller(), buf)
+    }
+
+    /// Sends a packet to the socket at `path`.
+    ///
+    /// A suspension point.
+    ///
+    /// # Errors
+    /// As in std.
+    #[track_caller]
+    pub fn send_to<P: AsRef<Path>>(&self, buf: &[u8], path: P) -> io::Result<usize> {
+        let (io, path) = (self.socket.get(), path.as_ref());
+        suspend::checkpoint_if_any();
+        write_with_pauses(self.socket.limits(), || io.send_to(buf, path))
+    }
+
+    /// Sends a packet to an address.
+    ///
+    /// A suspension point.
+    ///
+    /// # Errors
+    /// As in std.
+    #[track_caller]
+    pub fn send_to_addr(&self, buf: &[u8], address: &SocketAddr) -> io::Result<usize> {
+        let io = self.socket.get();
+        suspend::checkpoint_if_any();
+        write_with_pauses(self.socket.limits(), || io.send_to_addr(buf, address))
+    }
+
+    /// Sends a packet to the peer.
+    ///
+    /// A suspension point.
+    ///
+    /// # Errors
+    /// As in std.
+    #[track_caller]
+    pub fn send(&self, buf: &[u8]) -> io::Result<usize> {
+        self.socket.send(Location::caller(), buf)
+    }
+}

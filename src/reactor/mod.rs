@@ -1,0 +1,150 @@
+//! Who waits for which descriptor, and how the kernel is asked.
+//!
+//! A [`Reactor`] costs nothing before its first use: then it makes its backend.
+//! With [`Poll`] the layer above tries, waits until the kernel tells that another
+//! try is worth it, and tries again. With [`Uring`] it hands operations over and
+//! waits until they are done. A look hands those to the scheduler who may go on.
+
+mod poll;
+mod source;
+mod uring;
+
+use std::cell::{Cell, OnceCell};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::event::{EventfdFlags, eventfd};
+
+use crate::generator::raw::Raw;
+
+pub(crate) use poll::Poll;
+pub(crate) use source::{Direction, Source};
+pub(crate) use uring::{Op, Uring};
+
+/// How the kernel is asked about descriptors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum IoBackend {
+    /// The faster one that the kernel allows.
+    #[default]
+    Auto,
+    /// Readiness: epoll(7).
+    Poll,
+    /// Completion: io_uring(7).
+    IoUring,
+}
+
+pub(crate) struct Reactor {
+    wanted: IoBackend,
+    backend: OnceCell<Backend>,
+    /// Coroutines that wait for a descriptor.
+    waiting: Cell<usize>,
+}
+
+pub(crate) enum Backend {
+    Poll(Rc<Poll>),
+    IoUring(Box<Uring>),
+}
+
+/// Whether the kernel lets us have this backend.
+///
+/// # Errors
+/// It does not.
+pub(crate) fn try_out(backend: IoBackend) -> io::Result<()> {
+    match backend {
+        IoBackend::Auto | IoBackend::Poll => Ok(()),
+        IoBackend::IoUring => Uring::new(bell()?).map(drop).map_err(|error| {
+            let text = format!("IoBackend::IoUring needs io_uring of Linux 6.1: {error}");
+            io::Error::new(error.kind(), text)
+        }),
+    }
+}
+
+/// An eventfd(2).
+fn bell() -> io::Result<Arc<OwnedFd>> {
+    let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+    Ok(Arc::new(bell))
+}
+
+impl Reactor {
+    pub(crate) fn new(wanted: IoBackend) -> Reactor {
+        Reactor {
+            wanted,
+            backend: OnceCell::new(),
+            waiting: Cell::new(0),
+        }
+    }
+
+    /// The backend. When it is made, `hang` gets a bell that ends a sleep.
+    ///
+    /// # Errors
+    /// The system gives no descriptor for it.
+    #[inline]
+    pub(crate) fn backend(&self, hang: impl FnOnce(Arc<OwnedFd>)) -> io::Result<&Backend> {
+        match self.backend.get() {
+            Some(backend) => Ok(backend),
+            None => self.make(hang),
+        }
+    }
+
+    #[cold]
+    fn make(&self, hang: impl FnOnce(Arc<OwnedFd>)) -> io::Result<&Backend> {
+        let bell = bell()?;
+        let backend = match self.wanted {
+            IoBackend::Poll => Backend::Poll(Rc::new(Poll::new(&bell)?)),
+            IoBackend::IoUring => Backend::IoUring(Box::new(Uring::new(Arc::clone(&bell))?)),
+            IoBackend::Auto => match Uring::new(Arc::clone(&bell)) {
+                Ok(uring) => Backend::IoUring(Box::new(uring)),
+                Err(_) => Backend::Poll(Rc::new(Poll::new(&bell)?)),
+            },
+        };
+        hang(bell);
+        let name = match &backend {
+            Backend::Poll(_) => "epoll",
+            Backend::IoUring(_) => "io_uring",
+        };
+        let backend = self.backend.get_or_init(|| backend);
+        // A logger may use descriptors itself: it finds the backend made.
+        log::debug!("descriptors are awaited with {name} ({:?})", self.wanted);
+        Ok(backend)
+    }
+
+    /// The backend, if it was made.
+    #[inline(always)]
+    pub(crate) fn made(&self) -> Option<&Backend> {
+        self.backend.get()
+    }
+
+    /// One more coroutine waits, until the guard is dropped.
+    pub(crate) fn waits(&self) -> Waits<'_> {
+        self.waiting.set(self.waiting.get() + 1);
+        Waits(self)
+    }
+
+    /// Whether anybody waits.
+    #[inline(always)]
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.waiting.get() > 0
+    }
+
+    /// Hands everybody to `wake` who may go on; sleeps for at most `timeout`
+    /// until there is somebody, or the bell rings.
+    pub(crate) fn look(&self, timeout: Option<Duration>, wake: impl FnMut(Raw)) {
+        match self.backend.get() {
+            Some(Backend::Poll(poll)) => poll.look(timeout, wake),
+            Some(Backend::IoUring(uring)) => uring.look(timeout, wake),
+            None => {}
+        }
+    }
+}
+
+pub(crate) struct Waits<'a>(&'a Reactor);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.set(self.0.waiting.get() - 1);
+    }
+}

@@ -1,0 +1,165 @@
+//! Readiness: epoll(7), edge-triggered, each descriptor registered once.
+//!
+//! An edge is told when something has changed since it was told last, so a
+//! [`Source`] remembers it until a try has found nothing. Between a try and what
+//! is noted of it no other look takes place, so no edge is lost.
+
+use std::cell::RefCell;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+
+use crate::generator::raw::Raw;
+
+use super::Source;
+
+/// What the kernel hands over at once.
+const EVENTS: usize = 512;
+/// Not a descriptor: the bell.
+const BELL: u64 = u64::MAX;
+
+const INTEREST: EventFlags = EventFlags::IN
+    .union(EventFlags::OUT)
+    .union(EventFlags::PRI)
+    .union(EventFlags::RDHUP)
+    .union(EventFlags::ET);
+const READ: EventFlags = EventFlags::IN
+    .union(EventFlags::PRI)
+    .union(EventFlags::RDHUP)
+    .union(BOTH);
+const READ_IS_OVER: EventFlags = EventFlags::RDHUP.union(BOTH);
+const WRITE: EventFlags = EventFlags::OUT.union(BOTH);
+const BOTH: EventFlags = EventFlags::HUP.union(EventFlags::ERR);
+
+pub(crate) struct Poll {
+    epoll: OwnedFd,
+    /// By number of the descriptor.
+    sources: RefCell<Vec<Option<Rc<Source>>>>,
+    events: RefCell<Box<[MaybeUninit<epoll::Event>; EVENTS]>>,
+}
+
+impl Poll {
+    /// A poller whose sleep ends when `bell` is rung.
+    ///
+    /// # Errors
+    /// The system gives no descriptor.
+    pub(super) fn new(bell: &OwnedFd) -> io::Result<Poll> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        // Edge-triggered: each ring is told once, and nobody need read it.
+        let flags = EventFlags::IN | EventFlags::ET;
+        epoll::add(&epoll, bell, EventData::new_u64(BELL), flags)?;
+        Ok(Poll {
+            epoll,
+            sources: RefCell::default(),
+            events: RefCell::new(Box::new([MaybeUninit::uninit(); EVENTS])),
+        })
+    }
+
+    /// The source of a descriptor, for one more user.
+    ///
+    /// # Errors
+    /// The kernel cannot poll such a descriptor (`EPERM`), or has no room.
+    pub(crate) fn register(self: &Rc<Self>, fd: BorrowedFd<'_>) -> io::Result<Rc<Source>> {
+        let number = fd.as_raw_fd();
+        let at = usize::try_from(number).unwrap_or_else(|_| unreachable!("an open descriptor"));
+        let mut sources = self.sources.borrow_mut();
+        if at >= sources.len() {
+            sources.resize(at + 1, None);
+        }
+        let source = match &mut sources[at] {
+            Some(source) => source,
+            place => {
+                let data = EventData::new_u64(at as u64);
+                match epoll::add(&self.epoll, fd, data, INTEREST) {
+                    // Left over from a descriptor that was closed behind our
+                    // back while a duplicate of it is still open.
+                    Err(Errno::EXIST) => epoll::modify(&self.epoll, fd, data, INTEREST),
+                    other => other,
+                }?;
+                place.insert(Rc::new(Source::new(number, Rc::downgrade(self))))
+            }
+        };
+        source.users.set(source.users.get() + 1);
+        Ok(Rc::clone(source))
+    }
+
+    /// Whether `source` was registered here.
+    #[inline(always)]
+    pub(crate) fn knows(self: &Rc<Self>, source: &Source) -> bool {
+        // The weak reference keeps the address from being used again.
+        std::ptr::eq(Weak::as_ptr(&source.poll), Rc::as_ptr(self))
+    }
+
+    /// Hands everybody to `wake` who may go on; sleeps for at most `timeout`
+    /// until there is somebody, or the bell rings.
+    pub(super) fn look(&self, timeout: Option<Duration>, mut wake: impl FnMut(Raw)) {
+        let mut events = self.events.borrow_mut();
+        let sources = self.sources.borrow();
+        let mut timeout = timeout.map(timespec);
+        if let Some(precise) = timeout.filter(|timeout| timeout.tv_nsec % 1_000_000 != 0) {
+            // What epoll_wait would round to milliseconds.
+            let mut epoll = [PollFd::new(&self.epoll, PollFlags::IN)];
+            let _ = rustix::event::poll(&mut epoll, Some(&precise));
+            timeout = Some(Timespec::default());
+        }
+        // An error is an interrupted sleep; the loop looks again.
+        let told = epoll::wait(&self.epoll, &mut events[..], timeout.as_ref());
+        for event in told.map(|(told, _)| told).unwrap_or_default() {
+            let (flags, at) = (event.flags, event.data.u64());
+            let Some(Some(source)) = usize::try_from(at).ok().and_then(|at| sources.get(at)) else {
+                continue;
+            };
+            if flags.contains(EventFlags::PRI) {
+                source.urgent.set(true);
+            }
+            if flags.intersects(READ) {
+                let over = flags.intersects(READ_IS_OVER);
+                source.read.news(over, &mut wake);
+            }
+            if flags.intersects(WRITE) {
+                source.write.news(flags.intersects(BOTH), &mut wake);
+            }
+        }
+    }
+}
+
+impl AsFd for Poll {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
+}
+
+impl Source {
+    /// One user less. After the last the kernel forgets the descriptor, which is
+    /// still open.
+    pub(crate) fn deregister(&self, fd: BorrowedFd<'_>) {
+        self.users.set(self.users.get() - 1);
+        if self.users.get() > 0 {
+            return;
+        }
+        // With its runtime gone there is nothing to undo.
+        let Some(poll) = self.poll.upgrade() else {
+            return;
+        };
+        let place = usize::try_from(self.fd).ok();
+        let place = place.and_then(|at| poll.sources.borrow_mut().get_mut(at)?.take());
+        debug_assert!(place.is_some());
+        // It fails if the descriptor is not what it was; then there is nothing
+        // to forget.
+        let _ = epoll::delete(&poll, fd);
+    }
+}
+
+/// Beyond what the kernel counts is for ever.
+fn timespec(duration: Duration) -> Timespec {
+    Timespec {
+        tv_sec: duration.as_secs().try_into().unwrap_or(i64::MAX),
+        tv_nsec: duration.subsec_nanos().into(),
+    }
+}

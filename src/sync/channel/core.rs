@@ -1,0 +1,292 @@
+//! What the two sides of a channel share.
+//!
+//! Three rules keep a channel in order:
+//!
+//! - Where receivers wait, nothing is buffered: a sender hands its item to the
+//!   first of them.
+//! - Where senders wait, there is no room: a receiver that makes some moves the
+//!   item of the first of them into it, and at capacity 0 takes it for itself.
+//! - A `select!` that waits to send has no item yet, since its message is evaluated
+//!   only when it is picked. It stands in the queue as an *offer*: when its turn
+//!   comes it is woken, and whoever stands behind it waits until it has sent, or
+//!   has gone away, which ends in [`Chan::settle`].
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::fmt;
+use std::panic::Location;
+
+use crate::coroutine::Awaited;
+use crate::scheduler;
+use crate::wait_queue::{Tag, WaitQueue, Waiter};
+
+use super::error::{RecvError, SendError, TryRecvError, TrySendError};
+
+pub(in crate::sync) struct Chan<T> {
+    /// Items that it buffers; `usize::MAX` if there is no limit.
+    pub(super) capacity: usize,
+    pub(super) buffer: RefCell<VecDeque<T>>,
+    pub(super) senders: Cell<usize>,
+    pub(super) receivers: Cell<usize>,
+    pub(in crate::sync) sending: WaitQueue<T>,
+    pub(in crate::sync) receiving: WaitQueue<T>,
+    made_at: &'static Location<'static>,
+}
+
+impl<T> Chan<T> {
+    pub(super) fn new(capacity: usize, made_at: &'static Location<'static>) -> Chan<T> {
+        Chan {
+            capacity,
+            buffer: RefCell::default(),
+            senders: Cell::new(1),
+            receivers: Cell::new(1),
+            sending: WaitQueue::new(),
+            receiving: WaitQueue::new(),
+            made_at,
+        }
+    }
+
+    #[inline(always)]
+    fn has_room(&self) -> bool {
+        self.buffer.borrow().len() < self.capacity
+    }
+
+    /// Sends if that needs no wait. `queues` says that those who wait already come
+    /// first.
+    ///
+    /// # Errors
+    /// As for `try_send`.
+    #[inline(always)]
+    pub(in crate::sync) fn send_now(&self, item: T, queues: bool) -> Result<(), TrySendError<T>> {
+        if self.receivers.get() == 0 {
+            return Err(TrySendError::Closed(item));
+        }
+        let Err(item) = self.receiving.give(item, None) else {
+            return Ok(());
+        };
+        if self.has_room() && !(queues && self.sending.first(None).is_some()) {
+            self.buffer.borrow_mut().push_back(item);
+            return Ok(());
+        }
+        Err(TrySendError::Full(item))
+    }
+
+    /// Whether a `select!` can send without a wait.
+    #[inline(always)]
+    pub(in crate::sync) fn can_send(&self, me: Option<&Waiter>) -> bool {
+        self.receivers.get() == 0
+            || self.receiving.first(me).is_some()
+            || self.has_room() && self.sending.is_turn_of(me)
+    }
+
+    /// Receives if that needs no wait.
+    ///
+    /// # Errors
+    /// As for `try_recv`.
+    #[inline(always)]
+    pub(in crate::sync) fn recv_now(&self, me: Option<&Waiter>) -> Result<T, TryRecvError> {
+        let item = self.buffer.borrow_mut().pop_front();
+        if let Some(item) = item {
+            if !self.sending.is_empty() {
+                self.refill();
+            }
+            return Ok(item);
+        }
+        if self.sending.first(me) == Some(Tag::Plain)
+            && let Some(item) = self.sending.take(Tag::Plain, me)
+        {
+            return Ok(item);
+        }
+        Err(self.empty())
+    }
+
+    fn empty(&self) -> TryRecvError {
+        if self.senders.get() == 0 {
+            TryRecvError::Closed
+        } else {
+            TryRecvError::Empty
+        }
+    }
+
+    /// As [`Chan::recv_now`], past any offers, which cannot be waited for.
+    ///
+    /// # Errors
+    /// As for `try_recv`.
+    #[inline]
+    pub(super) fn try_recv(&self) -> Result<T, TryRecvError> {
+        let result = self.recv_now(None);
+        if result.is_err()
+            && let Some(item) = self.sending.take(Tag::Plain, None)
+        {
+            return Ok(item);
+        }
+        result
+    }
+
+    /// Whether a `select!` can receive without a wait.
+    #[inline(always)]
+    pub(in crate::sync) fn can_recv(&self, me: Option<&Waiter>) -> bool {
+        !self.buffer.borrow().is_empty()
+            || self.senders.get() == 0
+            || self.sending.first(me) == Some(Tag::Plain)
+    }
+
+    /// Moves the items of those who wait into the room that there is.
+    #[cold]
+    fn refill(&self) {
+        while self.has_room() {
+            match self.sending.first(None) {
+                Some(Tag::Offer) => return self.sending.nudge(None),
+                Some(_) => match self.sending.take(Tag::Plain, None) {
+                    Some(item) => self.buffer.borrow_mut().push_back(item),
+                    None => return,
+                },
+                None => return,
+            }
+        }
+    }
+
+    /// After a sender has gone away from the queue: brings those together who have
+    /// waited for its turn to end.
+    pub(in crate::sync) fn settle(&self) {
+        while !self.sending.is_empty() && self.receiving.first(None).is_some() {
+            match self.sending.first(None) {
+                Some(Tag::Offer) => return self.sending.nudge(None),
+                Some(_) => match self.sending.take(Tag::Plain, None) {
+                    Some(item) => self.hand_on(item),
+                    None => return,
+                },
+                None => return,
+            }
+        }
+        if !self.sending.is_empty() {
+            self.refill();
+        }
+    }
+
+    /// Gives an item to the first receiver, or puts it where the next will find it.
+    fn hand_on(&self, item: T) {
+        if let Err(item) = self.receiving.give(item, None) {
+            self.buffer.borrow_mut().push_front(item);
+        }
+    }
+
+    /// Takes back an item that a `Select` was handed and did not fetch.
+    pub(in crate::sync) fn put_back(&self, item: T) {
+        self.hand_on(item);
+    }
+
+    /// Takes the item that was just put back.
+    pub(in crate::sync) fn fetch(&self) -> Option<T> {
+        self.buffer.borrow_mut().pop_front()
+    }
+
+    /// Puts an item before all others, for [`Chan::fetch`].
+    pub(in crate::sync) fn lay_out(&self, item: T) {
+        self.buffer.borrow_mut().push_front(item);
+    }
+
+    /// Waits until the item is sent.
+    #[inline(always)]
+    pub(in crate::sync) fn wait_to_send(
+        &self,
+        item: T,
+        at: &'static Location<'static>,
+    ) -> Result<(), SendError<T>> {
+        let scheduler = scheduler::expect("a send that has to wait");
+        let settle = Settle(self);
+        let left = (self.sending).wait(scheduler, Tag::Plain, Some(item), &Room(self), at);
+        // Whoever has served it has seen to those behind.
+        std::mem::forget(settle);
+        match left {
+            None => Ok(()),
+            Some(item) => Err(SendError(item)),
+        }
+    }
+
+    /// Waits for an item.
+    #[inline(always)]
+    pub(super) fn wait_to_recv(&self, at: &'static Location<'static>) -> Result<T, RecvError> {
+        let scheduler = scheduler::expect("a receive that has to wait");
+        // An offer that stands first shall know that there is a receiver now; it looks
+        // only when it comes to run.
+        if !self.sending.is_empty() {
+            self.sending.nudge(None);
+        }
+        (self.receiving)
+            .wait(scheduler, Tag::Plain, None, &Item(self), at)
+            .ok_or(RecvError)
+    }
+
+    pub(super) fn sender_is_gone(&self) {
+        self.senders.set(self.senders.get() - 1);
+        if self.senders.get() == 0 {
+            self.receiving.release_all();
+        }
+    }
+
+    pub(super) fn receiver_is_gone(&self) {
+        self.receivers.set(self.receivers.get() - 1);
+        if self.receivers.get() == 0 {
+            self.sending.release_all();
+            // Destructors may do anything, also with this channel: none of it is
+            // borrowed any more.
+            let items = self.buffer.take();
+            drop(items);
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.buffer.borrow().len()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        !self.has_room()
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.capacity {
+            usize::MAX => f.write_str("the unbounded channel")?,
+            capacity => write!(f, "the channel of capacity {capacity}")?,
+        }
+        write!(f, " made at {}", self.made_at)
+    }
+}
+
+/// Lets those go on who stand behind a sender that goes away.
+struct Settle<'a, T>(&'a Chan<T>);
+
+impl<T> Drop for Settle<'_, T> {
+    fn drop(&mut self) {
+        self.0.settle();
+    }
+}
+
+/// "an item from the channel of capacity 3 made at … (2 senders)"
+struct Item<'a, T>(&'a Chan<T>);
+
+impl<T> Awaited for Item<'_, T> {}
+
+impl<T> fmt::Display for Item<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an item from ")?;
+        self.0.describe(f)?;
+        write!(f, ", which has {} senders", self.0.senders.get())
+    }
+}
+
+/// "room in the channel of capacity 3 made at … (2 receivers)"
+struct Room<'a, T>(&'a Chan<T>);
+
+impl<T> Awaited for Room<'_, T> {}
+
+impl<T> fmt::Display for Room<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0.capacity {
+            0 => "a receiver of ",
+            _ => "room in ",
+        })?;
+        self.0.describe(f)?;
+        write!(f, ", which has {} receivers", self.0.receivers.get())
+    }
+}

@@ -1,0 +1,266 @@
+//! Channels: items from any number of senders to any number of receivers.
+
+mod core;
+mod error;
+mod iter;
+
+use std::fmt;
+use std::panic::Location;
+use std::rc::Rc;
+
+use crate::scheduler;
+use crate::suspend;
+
+pub(super) use self::core::Chan;
+pub use error::{RecvError, SendError, TryRecvError, TrySendError};
+pub use iter::{IntoIter, Iter, TryIter};
+
+/// A channel that buffers up to `capacity` items; at capacity 0 a sender waits for
+/// a receiver and hands its item over (a rendezvous).
+///
+/// Both sides can be cloned; each item goes to one receiver. Who waits is served in
+/// the order of arrival. The buffer grows as it is needed, so a huge capacity costs
+/// nothing. Works outside of a runtime.
+///
+/// Counterparts: [`std::sync::mpsc::sync_channel`], with many receivers and without
+/// `Send`; `crossbeam_channel::bounded`; `asyncio.Queue(maxsize)`.
+///
+/// ```
+/// use corobin::sync::channel;
+///
+/// corobin::run(|| {
+///     let (tx, rx) = channel(1);
+///     corobin::spawn(move || {
+///         for n in 1..=3 {
+///             tx.send(n).unwrap(); // waits while there is one unread
+///         }
+///     });
+///     assert_eq!(rx.iter().collect::<Vec<_>>(), [1, 2, 3]);
+/// });
+/// ```
+#[must_use]
+#[track_caller]
+pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
+    pair(capacity, Location::caller())
+}
+
+/// A channel without a limit: `send` never waits.
+///
+/// Counterparts: [`std::sync::mpsc::channel`], `asyncio.Queue()`.
+///
+/// ```
+/// let (tx, rx) = corobin::sync::unbounded();
+/// tx.send("works outside of a runtime too").unwrap();
+/// drop(tx);
+/// assert_eq!(rx.iter().count(), 1);
+/// ```
+#[must_use]
+#[track_caller]
+pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
+    pair(usize::MAX, Location::caller())
+}
+
+fn pair<T>(capacity: usize, made_at: &'static Location<'static>) -> (Sender<T>, Receiver<T>) {
+    let chan = Rc::new(Chan::new(capacity, made_at));
+    let sender = Sender {
+        chan: Rc::clone(&chan),
+    };
+    (sender, Receiver { chan })
+}
+
+/// The side of a [`channel`] that sends.
+///
+/// When the last one is dropped the channel is closed: receivers get what is
+/// buffered, then [`RecvError`]. Neither `Send` nor `Sync`:
+///
+/// ```compile_fail
+/// fn send<T: Send>() {}
+/// send::<corobin::sync::Sender<u32>>();
+/// ```
+pub struct Sender<T> {
+    chan: Rc<Chan<T>>,
+}
+
+impl<T> Sender<T> {
+    /// Sends an item, and waits for room (at capacity 0, for a receiver) if there is
+    /// none.
+    ///
+    /// A suspension point. A cancelled wait has not sent, and drops the item, as any
+    /// value that an unwinding meets; who must keep it sends with
+    /// [`select!`](crate::select), where it is made only when it goes.
+    ///
+    /// # Errors
+    /// All receivers are gone, or went while this waited: the item comes back.
+    ///
+    /// # Panics
+    /// If it has to wait outside of a runtime.
+    #[inline]
+    #[track_caller]
+    pub fn send(&self, item: T) -> Result<(), SendError<T>> {
+        if let Some(scheduler) = scheduler::current() {
+            suspend::checkpoint(scheduler);
+        }
+        match self.chan.send_now(item, true) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Closed(item)) => Err(SendError(item)),
+            Err(TrySendError::Full(item)) => self.chan.wait_to_send(item, Location::caller()),
+        }
+    }
+
+    /// Sends an item if there is room or a receiver waits, also at capacity 0.
+    ///
+    /// Not a suspension point.
+    ///
+    /// # Errors
+    /// There is no room, or all receivers are gone: the item comes back.
+    #[inline]
+    pub fn try_send(&self, item: T) -> Result<(), TrySendError<T>> {
+        self.chan.send_now(item, false)
+    }
+
+    /// Whether all receivers are gone.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.chan.receivers.get() == 0
+    }
+
+    pub(super) fn chan(&self) -> &Chan<T> {
+        &self.chan
+    }
+}
+
+/// The side of a [`channel`] that receives.
+///
+/// When the last one is dropped the channel is closed: what is buffered is dropped,
+/// and senders, also those that wait, get their item back.
+pub struct Receiver<T> {
+    chan: Rc<Chan<T>>,
+}
+
+impl<T> Receiver<T> {
+    /// Takes the next item, and waits for one if there is none.
+    ///
+    /// A suspension point. A cancelled wait takes nothing.
+    ///
+    /// # Errors
+    /// All senders are gone, and there is nothing left.
+    ///
+    /// # Panics
+    /// If it has to wait outside of a runtime.
+    #[inline(always)]
+    #[track_caller]
+    pub fn recv(&self) -> Result<T, RecvError> {
+        if let Some(scheduler) = scheduler::current() {
+            suspend::checkpoint(scheduler);
+        }
+        match self.chan.recv_now(None) {
+            Ok(item) => Ok(item),
+            Err(TryRecvError::Closed) => Err(RecvError),
+            Err(TryRecvError::Empty) => self.chan.wait_to_recv(Location::caller()),
+        }
+    }
+
+    /// Takes the next item if there is one, or if somebody waits in
+    /// [`send`](Sender::send), also at capacity 0.
+    ///
+    /// A [`select!`](crate::select) that waits to send at capacity 0 has nothing to
+    /// give yet; to meet it, wait or `select!` as well. Not a suspension point.
+    ///
+    /// # Errors
+    /// There is nothing, or there is nothing and all senders are gone.
+    #[inline]
+    pub fn try_recv(&self) -> Result<T, TryRecvError> {
+        self.chan.try_recv()
+    }
+
+    /// What it receives until the channel is closed; each `next` is a
+    /// [`recv`](Receiver::recv).
+    pub fn iter(&self) -> Iter<'_, T> {
+        Iter { receiver: self }
+    }
+
+    /// What is there now; each `next` is a [`try_recv`](Receiver::try_recv).
+    pub fn try_iter(&self) -> TryIter<'_, T> {
+        TryIter { receiver: self }
+    }
+
+    /// Whether all senders are gone. There may still be items.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.chan.senders.get() == 0
+    }
+
+    pub(super) fn chan(&self) -> &Chan<T> {
+        &self.chan
+    }
+}
+
+/// What both sides tell.
+macro_rules! both_sides {
+    ($($side:ident, $count:ident, $name:literal;)*) => {$(
+        impl<T> $side<T> {
+            /// How many items are buffered.
+            #[must_use]
+            pub fn len(&self) -> usize {
+                self.chan.len()
+            }
+
+            /// Whether nothing is buffered; always so at capacity 0.
+            #[must_use]
+            pub fn is_empty(&self) -> bool {
+                self.chan.len() == 0
+            }
+
+            /// Whether the buffer has no room; always so at capacity 0.
+            #[must_use]
+            pub fn is_full(&self) -> bool {
+                self.chan.is_full()
+            }
+
+            /// How many items can be buffered; `None` if there is no limit.
+            #[must_use]
+            pub fn capacity(&self) -> Option<usize> {
+                Some(self.chan.capacity).filter(|&capacity| capacity < usize::MAX)
+            }
+
+            /// Whether both belong to one channel.
+            #[must_use]
+            pub fn same_channel(&self, other: &Self) -> bool {
+                Rc::ptr_eq(&self.chan, &other.chan)
+            }
+        }
+
+        impl<T> Clone for $side<T> {
+            fn clone(&self) -> Self {
+                self.chan.$count.set(self.chan.$count.get() + 1);
+                $side { chan: Rc::clone(&self.chan) }
+            }
+        }
+
+        impl<T> fmt::Debug for $side<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct($name)
+                    .field("len", &self.len())
+                    .field("capacity", &self.capacity())
+                    .finish_non_exhaustive()
+            }
+        }
+    )*};
+}
+
+both_sides! {
+    Sender, senders, "Sender";
+    Receiver, receivers, "Receiver";
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        self.chan.sender_is_gone();
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        self.chan.receiver_is_gone();
+    }
+}

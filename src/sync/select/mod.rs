@@ -1,0 +1,186 @@
+//! Waiting for one of several operations: `select!` and `Select`.
+
+mod dynamic;
+mod macros;
+mod operations;
+
+use std::cell::Cell;
+use std::fmt;
+use std::panic::Location;
+use std::time::Duration;
+
+use crate::coroutine::Awaited;
+use crate::scheduler::{self, Scheduler};
+use crate::suspend;
+use crate::time::Armed;
+use crate::wait_queue::Waiter;
+
+pub use dynamic::{Select, SelectTimeoutError, SelectedOperation, TrySelectError};
+pub use operations::{Offer, Receive};
+use operations::{Operations, Pick};
+
+/// Waits until one operation has taken place, and gives its number.
+#[inline(always)]
+#[track_caller]
+pub fn select(operations: &impl Operations) -> usize {
+    let scheduler = arrive();
+    match now(operations, scheduler, None) {
+        Some(index) => index,
+        None => wait(operations, None, Location::caller()),
+    }
+}
+
+/// Lets one operation take place if one is ready; gives the count of all if none is.
+#[inline(always)]
+#[track_caller]
+pub fn try_select(operations: &impl Operations) -> usize {
+    let scheduler = arrive();
+    match (now(operations, scheduler, None), scheduler) {
+        (Some(index), _) => index,
+        (None, Some(scheduler)) if operations.is_offered() => glance(operations, scheduler),
+        (None, _) => operations.count(),
+    }
+}
+
+/// Waits until one operation has taken place or the time is over; then gives the
+/// count of all.
+#[inline(always)]
+#[track_caller]
+pub fn select_timeout(operations: &impl Operations, limit: Duration) -> usize {
+    if limit.is_zero() {
+        return try_select(operations);
+    }
+    let scheduler = arrive();
+    match now(operations, scheduler, None) {
+        Some(index) => index,
+        None => wait(operations, Some(limit), Location::caller()),
+    }
+}
+
+/// For the compiler: `select` gives the number of an operation.
+pub fn impossible(index: usize) -> ! {
+    unreachable!("a select! without default gave {index}")
+}
+
+#[inline(always)]
+fn arrive<'a>() -> Option<&'a Scheduler> {
+    let scheduler = scheduler::current();
+    if let Some(scheduler) = scheduler {
+        suspend::checkpoint(scheduler);
+    }
+    scheduler
+}
+
+/// Lets one of those take place that are ready.
+#[inline(always)]
+fn now(
+    operations: &(impl Operations + ?Sized),
+    scheduler: Option<&Scheduler>,
+    me: Option<&Waiter>,
+) -> Option<usize> {
+    let mut pick = Pick::new(scheduler);
+    operations.poll(me, 0, &mut pick);
+    let index = pick.picked()?;
+    operations.perform(me, index);
+    Some(index)
+}
+
+#[cold]
+#[inline(never)]
+fn wait(
+    operations: &dyn Operations,
+    limit: Option<Duration>,
+    at: &'static Location<'static>,
+) -> usize {
+    let scheduler = scheduler::expect("a select! that has to wait");
+    let waiter = &Waiter::new(scheduler);
+    let leaving = Leaving::new(operations);
+    let deadline = limit.and_then(|limit| scheduler.clock.after(limit));
+    let timer = deadline.map(|deadline| Armed {
+        scheduler,
+        key: scheduler.arm(deadline, scheduler.running()),
+    });
+    let is_over = || {
+        let is_armed = |timer: &Armed<'_>| scheduler.timers.borrow().is_armed(timer.key);
+        timer.as_ref().is_some_and(|timer| !is_armed(timer))
+    };
+    let picked = waiter.stand(|crowd| {
+        operations.join(crowd, waiter, 0);
+        loop {
+            suspend::park_on(scheduler, &Any(operations), at);
+            if let Some(index) = served(operations, scheduler, waiter) {
+                return Some(index);
+            }
+            if is_over() {
+                return None;
+            }
+        }
+    });
+    leaving.with(picked)
+}
+
+/// Nothing is ready, but a `select!` somewhere offers what we would receive. It can
+/// only send to somebody who stands in the queue: so we do, for one turn.
+#[cold]
+#[inline(never)]
+fn glance(operations: &dyn Operations, scheduler: &Scheduler) -> usize {
+    let waiter = &Waiter::new(scheduler);
+    let leaving = Leaving::new(operations);
+    let picked = waiter.stand(|crowd| {
+        operations.join(crowd, waiter, 0);
+        suspend::let_others_run(scheduler);
+        served(operations, scheduler, waiter)
+    });
+    let index = leaving.with(picked);
+    if picked.is_none() {
+        suspend::checkpoint(scheduler);
+    }
+    index
+}
+
+/// The operation that somebody has served, or one that has become ready.
+fn served(operations: &dyn Operations, scheduler: &Scheduler, waiter: &Waiter) -> Option<usize> {
+    waiter.served().or_else(|| {
+        let index = now(operations, Some(scheduler), Some(waiter))?;
+        waiter.serve_itself(index);
+        Some(index)
+    })
+}
+
+/// Lets others go on who waited behind our offers, when these have left the queues.
+struct Leaving<'a> {
+    operations: &'a dyn Operations,
+    picked: Cell<Option<usize>>,
+}
+
+impl<'a> Leaving<'a> {
+    fn new(operations: &'a dyn Operations) -> Leaving<'a> {
+        Leaving {
+            operations,
+            picked: Cell::new(None),
+        }
+    }
+
+    /// Leaves with what was picked, whose turn goes on.
+    fn with(self, picked: Option<usize>) -> usize {
+        self.picked.set(picked);
+        picked.unwrap_or(self.operations.count())
+    }
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.operations.settle(self.picked.get());
+    }
+}
+
+/// "one of 3 operations of a select!"
+struct Any<'a>(&'a dyn Operations);
+
+impl Awaited for Any<'_> {}
+
+impl fmt::Display for Any<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "one of {} operations of a select!", self.0.count())
+    }
+}

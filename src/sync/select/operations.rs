@@ -1,0 +1,277 @@
+//! The operations that a `select!` is made of.
+//!
+//! An operation is polled first; if none is ready, all of them stand in the queues of
+//! their channels. One that receives is handed its item there like any receiver. One
+//! that sends stands as an offer: its message does not exist before it is picked.
+
+use std::panic::Location;
+
+use crate::scheduler::Scheduler;
+use crate::sync::channel::{Chan, Receiver, RecvError, SendError, Sender, TrySendError};
+use crate::wait_queue::{Crowd, Node, Tag, Waiter};
+
+/// One operation.
+pub trait Operation {
+    /// Whether it can take place at once, with somebody else than `me`.
+    fn is_ready(&self, me: Option<&Waiter>) -> bool;
+
+    /// Lets it take place, right after `is_ready`.
+    fn perform(&self, me: Option<&Waiter>);
+
+    /// Stands in the queue of its channel.
+    fn join<'env>(&'env self, crowd: &Crowd<'env>, me: &Waiter, index: usize);
+
+    /// Whether somebody's offer could be met, if we stood in the queue.
+    fn is_offered(&self) -> bool;
+
+    /// After it has left its queue without being picked.
+    fn settle(&self);
+}
+
+/// Receives from a channel.
+pub struct Receive<'a, T> {
+    pub(super) chan: &'a Chan<T>,
+    /// Holds the item once this was picked; nothing if the channel is closed.
+    pub(super) node: Node<T>,
+}
+
+impl<'a, T> Receive<'a, T> {
+    /// One that is not picked yet.
+    #[inline(always)]
+    #[must_use]
+    pub fn new(receiver: &'a Receiver<T>) -> Receive<'a, T> {
+        Receive {
+            chan: receiver.chan(),
+            node: Node::new(Tag::Plain, None),
+        }
+    }
+
+    /// What was received, after this was picked.
+    ///
+    /// # Errors
+    /// The channel is closed.
+    #[inline(always)]
+    pub fn result(&self) -> Result<T, RecvError> {
+        self.node.take().ok_or(RecvError)
+    }
+}
+
+impl<T> Operation for Receive<'_, T> {
+    #[inline(always)]
+    fn is_ready(&self, me: Option<&Waiter>) -> bool {
+        self.chan.can_recv(me)
+    }
+
+    #[inline(always)]
+    fn perform(&self, me: Option<&Waiter>) {
+        if let Ok(item) = self.chan.recv_now(me) {
+            self.node.put(item);
+        }
+    }
+
+    fn join<'env>(&'env self, crowd: &Crowd<'env>, me: &Waiter, index: usize) {
+        crowd.join(&self.chan.receiving, &self.node, index);
+        self.chan.sending.nudge(Some(me));
+    }
+
+    fn is_offered(&self) -> bool {
+        self.chan.sending.first(None) == Some(Tag::Offer)
+    }
+
+    fn settle(&self) {}
+}
+
+/// Sends to a channel.
+pub struct Offer<'a, T> {
+    pub(super) chan: &'a Chan<T>,
+    node: Node<T>,
+}
+
+impl<'a, T> Offer<'a, T> {
+    /// One that is not picked yet.
+    #[inline(always)]
+    #[must_use]
+    pub fn new(sender: &'a Sender<T>) -> Offer<'a, T> {
+        Offer {
+            chan: sender.chan(),
+            node: Node::new(Tag::Offer, None),
+        }
+    }
+
+    /// The right to send, after this was picked.
+    #[inline(always)]
+    #[must_use]
+    pub fn claim(&self) -> Claim<'a, T> {
+        Claim(self.chan)
+    }
+}
+
+impl<T> Operation for Offer<'_, T> {
+    #[inline(always)]
+    fn is_ready(&self, me: Option<&Waiter>) -> bool {
+        self.chan.can_send(me)
+    }
+
+    #[inline(always)]
+    fn perform(&self, _: Option<&Waiter>) {}
+
+    fn join<'env>(&'env self, crowd: &Crowd<'env>, _: &Waiter, index: usize) {
+        crowd.join(&self.chan.sending, &self.node, index);
+    }
+
+    fn is_offered(&self) -> bool {
+        false
+    }
+
+    fn settle(&self) {
+        self.chan.settle();
+    }
+}
+
+/// The turn of an offer. If it is dropped unused, others go on.
+pub struct Claim<'a, T>(&'a Chan<T>);
+
+impl<T> Claim<'_, T> {
+    /// Sends the message. Only if making the message has let others run does it ever
+    /// have to wait.
+    ///
+    /// # Errors
+    /// All receivers are gone.
+    #[inline(always)]
+    #[track_caller]
+    pub fn send(self, message: T) -> Result<(), SendError<T>> {
+        match self.0.send_now(message, false) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Closed(message)) => Err(SendError(message)),
+            Err(TrySendError::Full(message)) => self.0.wait_to_send(message, Location::caller()),
+        }
+    }
+}
+
+impl<T> Drop for Claim<'_, T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if !self.0.sending.is_empty() {
+            self.0.settle();
+        }
+    }
+}
+
+/// Finds one among those that are ready, each as likely as the others.
+pub struct Pick<'a> {
+    scheduler: Option<&'a Scheduler>,
+    ready: usize,
+    picked: usize,
+}
+
+impl<'a> Pick<'a> {
+    #[inline(always)]
+    pub(super) fn new(scheduler: Option<&'a Scheduler>) -> Pick<'a> {
+        Pick {
+            scheduler,
+            ready: 0,
+            picked: 0,
+        }
+    }
+
+    /// One more is ready: the k-th takes the place with a chance of 1 in k.
+    #[inline(always)]
+    pub(super) fn add(&mut self, index: usize) {
+        self.ready += 1;
+        let takes_place = match (self.ready, self.scheduler) {
+            (1, _) => true,
+            (ready, Some(scheduler)) => scheduler.random_below(ready) == 0,
+            (ready, None) => fastrand::usize(..ready) == 0,
+        };
+        if takes_place {
+            self.picked = index;
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn picked(&self) -> Option<usize> {
+        (self.ready > 0).then_some(self.picked)
+    }
+}
+
+/// Operations, numbered from `first` on: a list of pairs in a `select!`, a slice in a
+/// `Select`.
+pub trait Operations {
+    fn count(&self) -> usize;
+
+    /// Tells `pick` of those that are ready.
+    fn poll(&self, me: Option<&Waiter>, first: usize, pick: &mut Pick<'_>);
+
+    /// As [`Operation::perform`], for one.
+    fn perform(&self, me: Option<&Waiter>, index: usize);
+
+    /// As [`Operation::join`], for all.
+    fn join<'env>(&'env self, crowd: &Crowd<'env>, me: &Waiter, first: usize);
+
+    /// As [`Operation::is_offered`], for any.
+    fn is_offered(&self) -> bool;
+
+    /// As [`Operation::settle`], for all but one.
+    fn settle(&self, picked: Option<usize>);
+}
+
+/// The end of a list.
+impl Operations for () {
+    #[inline(always)]
+    fn count(&self) -> usize {
+        0
+    }
+
+    #[inline(always)]
+    fn poll(&self, _: Option<&Waiter>, _: usize, _: &mut Pick<'_>) {}
+
+    #[inline(always)]
+    fn perform(&self, _: Option<&Waiter>, _: usize) {}
+
+    fn join<'env>(&'env self, _: &Crowd<'env>, _: &Waiter, _: usize) {}
+
+    fn is_offered(&self) -> bool {
+        false
+    }
+
+    fn settle(&self, _: Option<usize>) {}
+}
+
+impl<O: Operation, Rest: Operations> Operations for (&O, Rest) {
+    #[inline(always)]
+    fn count(&self) -> usize {
+        1 + self.1.count()
+    }
+
+    #[inline(always)]
+    fn poll(&self, me: Option<&Waiter>, first: usize, pick: &mut Pick<'_>) {
+        if self.0.is_ready(me) {
+            pick.add(first);
+        }
+        self.1.poll(me, first + 1, pick);
+    }
+
+    #[inline(always)]
+    fn perform(&self, me: Option<&Waiter>, index: usize) {
+        match index.checked_sub(1) {
+            None => self.0.perform(me),
+            Some(index) => self.1.perform(me, index),
+        }
+    }
+
+    fn join<'env>(&'env self, crowd: &Crowd<'env>, me: &Waiter, first: usize) {
+        self.0.join(crowd, me, first);
+        self.1.join(crowd, me, first + 1);
+    }
+
+    fn is_offered(&self) -> bool {
+        self.0.is_offered() || self.1.is_offered()
+    }
+
+    fn settle(&self, picked: Option<usize>) {
+        if picked != Some(0) {
+            self.0.settle();
+        }
+        self.1.settle(picked.and_then(|index| index.checked_sub(1)));
+    }
+}
