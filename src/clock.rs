@@ -10,6 +10,16 @@ pub(crate) struct Clock {
     stopped_at: Option<Cell<Duration>>,
     /// What it showed when it was last read.
     last: Cell<Duration>,
+    /// The same in milliseconds, for stamps.
+    stamp: Cell<u64>,
+}
+
+/// A reading in milliseconds, in the few bytes that a task has left for it. Repeats
+/// after 34 years.
+#[derive(Clone, Copy)]
+pub(crate) struct Stamp {
+    pub(crate) low: u32,
+    pub(crate) high: u8,
 }
 
 impl Clock {
@@ -18,6 +28,7 @@ impl Clock {
             start: Instant::now(),
             stopped_at: virtual_time.then(Cell::default),
             last: Cell::default(),
+            stamp: Cell::default(),
         }
     }
 
@@ -31,7 +42,26 @@ impl Clock {
             None => self.real_now(),
         };
         self.last.set(now);
+        self.stamp
+            .set(now.as_secs() * 1000 + u64::from(now.subsec_millis()));
         now
+    }
+
+    /// The last reading.
+    #[inline(always)]
+    pub(crate) fn stamp(&self) -> Stamp {
+        let stamp = self.stamp.get();
+        Stamp {
+            low: stamp as u32,
+            high: (stamp >> 32) as u8,
+        }
+    }
+
+    /// From the reading of a stamp to the last one.
+    pub(crate) fn age(&self, of: Stamp) -> Duration {
+        const MASK: u64 = (1 << 40) - 1;
+        let then = u64::from(of.high) << 32 | u64::from(of.low);
+        Duration::from_millis(self.stamp.get().wrapping_sub(then) & MASK)
     }
 
     /// What the last reading was.
@@ -64,6 +94,7 @@ impl Clock {
     pub(crate) fn jump(&self, to: Duration) {
         if let Some(stopped_at) = &self.stopped_at {
             stopped_at.set(to.max(stopped_at.get()));
+            self.now();
         }
     }
 
@@ -101,6 +132,16 @@ mod tests {
         assert_eq!(clock.instant() - start, Duration::from_nanos(1_500));
         clock.jump(Duration::from_nanos(3));
         assert_eq!(clock.now(), Duration::from_nanos(1_500));
+    }
+
+    #[test]
+    fn stamps_tell_ages() {
+        let clock = Clock::new(true);
+        let early = clock.stamp();
+        clock.jump(Duration::from_secs(1_000_000));
+        clock.now();
+        assert_eq!(clock.age(early), Duration::from_secs(1_000_000));
+        assert_eq!(clock.age(clock.stamp()), Duration::ZERO);
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub(crate) struct Inbox<M> {
     messages: SegQueue<M>,
     mail: AtomicBool,
     closed: AtomicBool,
+    /// A snapshot is wanted.
+    asked: AtomicBool,
     /// Open [`Door`]s: whoever holds one may still send something.
     doors: AtomicUsize,
     thread: Thread,
@@ -34,6 +36,7 @@ impl<M> Inbox<M> {
             messages: SegQueue::new(),
             mail: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            asked: AtomicBool::new(false),
             doors: AtomicUsize::new(0),
             thread: thread::current(),
             dozes: AtomicBool::new(false),
@@ -103,12 +106,29 @@ impl<M> Inbox<M> {
         Ok(())
     }
 
+    /// Asks for a snapshot. True if it was asked for before, and is not answered.
+    /// May be called in a signal handler.
+    pub(crate) fn ask(&self) -> bool {
+        let before = self.asked.swap(true, Ordering::SeqCst);
+        self.ring();
+        before
+    }
+
+    /// Whether a snapshot was asked for since the last look.
+    pub(crate) fn was_asked(&self) -> bool {
+        self.asked.swap(false, Ordering::SeqCst)
+    }
+
+    /// May be called in a signal handler: no lock is waited for.
     fn ring(&self) {
         if self.mail.swap(true, Ordering::SeqCst) {
             return;
         }
         if self.dozes.load(Ordering::SeqCst) {
-            if let Some(bell) = &*self.bell() {
+            // Who holds the lock rings himself, or no sleeper needs the bell any more.
+            if let Ok(bell) = self.bell.try_lock()
+                && let Some(bell) = &*bell
+            {
                 // It fails only if nobody has read it 2^64 - 2 times.
                 let _ = rustix::io::write(bell, &1u64.to_ne_bytes());
             }

@@ -71,11 +71,22 @@
 //!   coroutine) do not resume, close or drop a suspended generator, and do not
 //!   suspend: frames on those stacks may use thread-locals that are gone. corobin
 //!   leaks such a generator where it notices.
-//! - A stack that overflows ends the process: every stack has a guard.
+//! - A stack that overflows ends the process, with a message that says whose it
+//!   was: every stack has a guard.
 //!
 //! # Logging
 //!
-//! Through the [`log`] facade, targets `corobin::…`.
+//! Through the [`log`] facade, targets `corobin::…`. A logger can name the coroutine
+//! that logs by [`try_current`]; `examples/hang.rs` does so with `env_logger`.
+//!
+//! # When something is wrong
+//!
+//! - It hangs: press Ctrl-\\, or send SIGQUIT: a [`Snapshot`] of all coroutines, with
+//!   backtraces, goes to stderr. If nothing can ever happen any more, the run ends with
+//!   such a snapshot by itself ([`RunError::Deadlock`]).
+//! - It is slow: set `COROBIN_DEBUG=1`, see [`RuntimeBuilder::debug`].
+//! - Its stack overflows: the last message says whose, and how to make it larger.
+//! - Numbers for a monitor: [`metrics`].
 
 #![warn(missing_docs)]
 #![deny(unsafe_code)]
@@ -94,6 +105,8 @@ mod coroutine;
 #[allow(unsafe_code)]
 mod cpu;
 #[allow(unsafe_code)]
+mod debug;
+#[allow(unsafe_code)]
 mod frames;
 pub mod fs;
 mod gather;
@@ -105,7 +118,10 @@ mod inbox;
 pub mod io;
 mod json;
 mod local;
+mod metrics;
 pub mod net;
+#[allow(unsafe_code)]
+mod overflow;
 #[allow(unsafe_code)]
 mod panic_count;
 mod probe;
@@ -121,10 +137,14 @@ mod scheduler;
 mod scope;
 #[allow(unsafe_code)]
 pub mod signal;
+#[allow(unsafe_code)]
+mod sigquit;
 mod snapshot;
 mod spawn;
 #[allow(unsafe_code)]
 mod stack;
+#[allow(unsafe_code)]
+mod stack_trace;
 mod suspend;
 pub mod sync;
 #[allow(unsafe_code)]
@@ -147,12 +167,13 @@ pub use gather::{AsCompleted, as_completed, gather, gather_results};
 pub use generator::{Generator, GeneratorState, Yielder};
 pub use handle::{Handle, RemoteJoinHandle, handle};
 pub use local::CoroutineLocal;
+pub use metrics::Metrics;
 pub use race::{Arm, Arms, race};
 pub use reactor::IoBackend;
-pub use runtime::{RunError, Runtime, RuntimeBuilder, run, snapshot};
+pub use runtime::{RunError, Runtime, RuntimeBuilder, metrics, run, snapshot};
 pub use scope::{Scope, ScopedJoinHandle, scope};
-pub use snapshot::{CoroutineInfo, Snapshot};
-pub use spawn::{Builder, JoinHandle, current, spawn};
+pub use snapshot::{CoroutineInfo, CoroutineState, Snapshot};
+pub use spawn::{Builder, JoinHandle, current, spawn, try_current};
 pub use suspend::{park, yield_now};
 pub use task::{Coroutine, Id, JoinError};
 pub use testing::explore;

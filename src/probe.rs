@@ -18,8 +18,8 @@ pub(crate) trait Probe {
     /// `at` is the time since the run began: the system's, and under virtual time
     /// the jumps of that on top.
     ///
-    /// Called on the loop's stack, and for `Spawned`, `Woken` and `Ended` also on
-    /// a coroutine's, which may be small. It must not suspend, nor run code of the
+    /// Called on the loop's stack, and for what a coroutine itself does also on its
+    /// own, which may be small. It must not suspend, nor run code of the
     /// user's (a logger is such), nor wake or spawn.
     fn saw(&self, at: Duration, event: &Event<'_>);
 }
@@ -42,6 +42,10 @@ pub(crate) enum Event<'a> {
     },
     /// A coroutine has ended. Its step goes on, if it has one.
     Ended { who: &'a Task, how: End },
+    /// A coroutine has caught a cancel and gone on, and meets it again.
+    CancelSwallowed { who: &'a Task },
+    /// A coroutine has panicked with this text, and nobody wants to know.
+    Unjoined { who: &'a Task, text: &'a str },
     /// A time has come that somebody sleeps to, or that a timeout ends at.
     TimerFired { who: &'a Task, expires: bool },
     /// Nobody is ready: the thread sleeps.

@@ -7,7 +7,9 @@ use std::panic::{Location, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::debug;
 use crate::generator::raw::RawPool;
+use crate::metrics::Metrics;
 use crate::probe::Probe;
 use crate::reactor::{self, IoBackend};
 use crate::scheduler::{self, Config};
@@ -59,7 +61,8 @@ where
 
 /// All coroutines of the runtime that runs the caller, itself included.
 ///
-/// Not a suspension point.
+/// Not a suspension point. What is asked first reads the program's debug
+/// information, some hundred milliseconds; after that a coroutine takes microseconds.
 ///
 /// # Panics
 /// Outside of a runtime.
@@ -76,7 +79,30 @@ where
 #[must_use]
 #[track_caller]
 pub fn snapshot() -> Snapshot {
-    scheduler::expect("snapshot").snapshot()
+    let scheduler = scheduler::expect("snapshot");
+    scheduler.snapshot(Some(scheduler.running()))
+}
+
+/// Numbers about the run that the caller is in. They cost the loop nothing but a
+/// counter for each spawn; to ask takes some ten microseconds.
+///
+/// Not a suspension point.
+///
+/// # Panics
+/// Outside of a runtime.
+///
+/// ```
+/// corobin::run(|| {
+///     corobin::spawn(corobin::park);
+///     corobin::yield_now();
+///     let metrics = corobin::metrics();
+///     assert_eq!((metrics.live, metrics.parked, metrics.spawned), (2, 1, 2));
+/// });
+/// ```
+#[must_use]
+#[track_caller]
+pub fn metrics() -> Metrics {
+    scheduler::expect("metrics").metrics()
 }
 
 /// A configured runtime, which may run any number of times, one after the other.
@@ -92,6 +118,8 @@ pub fn snapshot() -> Snapshot {
 /// ```
 pub struct Runtime {
     config: Config,
+    /// The longest step that is not slow, in debug mode.
+    slow_step: Option<Duration>,
     trace: Option<PathBuf>,
 }
 
@@ -171,11 +199,10 @@ impl Runtime {
 
     /// Who watches the next run.
     fn probes(&self) -> Vec<Box<dyn Probe>> {
+        let debug = self.slow_step.map(debug::begin);
         let trace = self.trace.as_deref();
-        trace
-            .and_then(|path| trace::begin(path, self.config.virtual_time))
-            .into_iter()
-            .collect()
+        let trace = trace.and_then(|path| trace::begin(path, self.config.virtual_time));
+        debug.into_iter().chain(trace).collect()
     }
 }
 
@@ -301,14 +328,39 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Warns of what goes wrong. It has no effect yet.
+    /// Warns of what goes wrong, in the log, or on stderr where nobody reads the log:
+    ///
+    /// - a step longer than [`slow_step`](Self::slow_step), while it blocks all others,
+    ///   with the name of the coroutine and the backtrace of what it does;
+    /// - a cancel that a coroutine has caught and not raised again;
+    /// - a panic that nobody joins;
+    /// - a stack of which more than 80 % were used.
+    ///
+    /// It also names the coroutine beside the message of a panic, and the times in a
+    /// [`snapshot`] are exact. Default: on if the environment variable `COROBIN_DEBUG`
+    /// is set and not `0`. It is asyncio's debug mode.
+    ///
+    /// Each step then goes through the loop and costs about a microsecond. The
+    /// backtrace comes from a signal, SIGURG, to the thread of the runtime: system calls
+    /// that block may end with `EINTR`, which std handles.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let mut runtime = corobin::Runtime::builder()
+    ///     .debug(true)
+    ///     .slow_step(Duration::from_millis(5))
+    ///     .build()?;
+    /// // Says who blocks the loop, and where.
+    /// runtime.run(|| std::thread::sleep(Duration::from_millis(20)));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn debug(mut self, on: bool) -> Self {
         self.debug = on;
         self
     }
 
-    /// How long a step may take under [`debug`](Self::debug); default 100 ms. It
-    /// has no effect yet.
+    /// How long a step may take under [`debug`](Self::debug); default 100 ms.
     pub fn slow_step(mut self, longest: Duration) -> Self {
         self.slow_step = longest;
         self
@@ -374,7 +426,9 @@ impl RuntimeBuilder {
         };
         let trace = self.trace.or_else(trace::path_from_environment);
         trace.as_deref().map(trace::check).transpose()?;
+        let debug = self.debug || debug::is_in_environment();
         Ok(Runtime {
+            slow_step: debug.then_some(self.slow_step),
             trace,
             config: Config {
                 stack_size: self.stack_size,

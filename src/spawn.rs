@@ -283,6 +283,9 @@ impl<T> JoinHandle<T> {
         task.joiner.set(Joiner::None);
         if let Some(Err(JoinError::Panicked(payload))) = self.inner.claim() {
             if task.siblings().is_none() {
+                if let Some(scheduler) = scheduler::current() {
+                    scheduler.saw_unjoined(task, crate::unwind::message(&*payload));
+                }
                 log::error!(
                     "coroutine {} panicked and nobody joined it: {}",
                     crate::snapshot::title(task),
@@ -334,6 +337,35 @@ impl fmt::Debug for Coroutine {
             .field("name", &self.name())
             .finish_non_exhaustive()
     }
+}
+
+/// "#7 'worker'", or "#7" for one without a name.
+impl fmt::Display for Coroutine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.id())?;
+        match self.name() {
+            Some(name) => write!(f, " '{name}'"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The coroutine that runs the caller, or `None` outside of a runtime: for loggers, and
+/// others that run anywhere.
+///
+/// ```
+/// fn who() -> String {
+///     corobin::try_current().map_or("nobody".into(), |coroutine| coroutine.to_string())
+/// }
+/// assert_eq!(who(), "nobody");
+/// assert!(corobin::run(who).ends_with(" 'main'"));
+/// ```
+#[must_use]
+pub fn try_current() -> Option<Coroutine> {
+    let scheduler = scheduler::current()?;
+    scheduler
+        .has_running()
+        .then(|| Coroutine(scheduler.running_task()))
 }
 
 /// The coroutine that runs the caller.

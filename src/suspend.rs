@@ -49,6 +49,9 @@ pub(crate) fn due(scheduler: &Scheduler) -> Option<Silent> {
 #[inline(never)]
 fn raise_due(scheduler: &Scheduler) {
     if let Some(silent) = due(scheduler) {
+        if silent == Silent::Cancel {
+            scheduler.raises_cancel(scheduler.running().task());
+        }
         raise(silent);
     }
 }

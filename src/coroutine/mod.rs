@@ -17,6 +17,7 @@ mod job;
 pub(crate) mod locals;
 mod place;
 mod switch;
+mod trace;
 
 use std::cell::Cell;
 use std::fmt;
@@ -287,6 +288,10 @@ impl Raw {
             None => (None, 0),
         };
         frames::due(top, depth, self.has(CANCELLED), ignore_shields)
+    }
+
+    pub(crate) fn is_parked(&self) -> bool {
+        self.co().state.get() & STATE == PARKED
     }
 
     /// Whether it is to come back from its wait with nothing but what is due.

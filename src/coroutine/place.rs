@@ -48,6 +48,11 @@ impl Ready {
         self.frame.as_ptr()
     }
 
+    /// Where it was left.
+    pub(super) fn frame(&self) -> usize {
+        self.frame.get()
+    }
+
     /// A place for a task that has not started.
     #[inline(always)]
     pub(crate) fn new(task: TaskRef) -> Ready {

@@ -91,6 +91,11 @@ mod straight {
         unsafe { exchange(save, to) }
     }
 
+    /// Where the state of a flow that has left this frame lies, for a backtrace.
+    pub(crate) fn state(_raw: Raw, frame: usize) -> Option<usize> {
+        Some(frame)
+    }
+
     /// Leaves the job of `raw` for the first time, to whoever has started it.
     ///
     /// # Safety
@@ -175,6 +180,10 @@ mod straight {
         }
     }
 
+    pub(crate) fn state(raw: Raw, _frame: usize) -> Option<usize> {
+        raw.saved_frame()
+    }
+
     #[inline(always)]
     pub(crate) unsafe fn settle(raw: Raw, save: *mut usize) {
         // SAFETY: as the caller says.
@@ -193,4 +202,4 @@ mod straight {
 /// What a coroutine leaves with through `raw`.
 const SETTLED: usize = 1;
 
-pub(super) use straight::{TO_ANOTHER, enter, fence, leave, settle};
+pub(super) use straight::{TO_ANOTHER, enter, fence, leave, settle, state};

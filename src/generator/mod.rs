@@ -11,6 +11,7 @@
 //! ```
 
 pub(crate) mod raw;
+mod seat;
 mod yielder;
 
 use std::cell::Cell;
@@ -18,7 +19,7 @@ use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::ptr::{self, NonNull};
 use std::thread::panicking;
 
@@ -123,6 +124,7 @@ struct Context<Y: 'static, R: 'static, T> {
 /// What the job needs to begin; lies on the stack of `new`.
 struct Launch<Y: 'static, R: 'static, T, F> {
     raw: Raw,
+    made_at: &'static Location<'static>,
     body: ManuallyDrop<F>,
     context: *const Context<Y, R, T>,
 }
@@ -136,6 +138,7 @@ impl<Y: 'static, R: 'static, T: 'static> Generator<Y, R, T> {
     /// instead.
     ///
     /// [`with_stack_size`]: Generator::with_stack_size
+    #[track_caller]
     pub fn new<F>(body: F) -> Self
     where
         F: FnOnce(&Yielder<Y, R>) -> T + 'static,
@@ -160,6 +163,7 @@ impl<Y: 'static, R: 'static, T: 'static> Generator<Y, R, T> {
     /// assert_eq!(small.sum::<u8>(), 1);
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[track_caller]
     pub fn with_stack_size<F>(bytes: usize, body: F) -> io::Result<Self>
     where
         F: FnOnce(&Yielder<Y, R>) -> T + 'static,
@@ -167,18 +171,19 @@ impl<Y: 'static, R: 'static, T: 'static> Generator<Y, R, T> {
         let raw = RawPool::of_size(bytes)?.take()?;
         if size_of::<F>() > LARGE_BODY || align_of::<F>() > 64 {
             let body: Body<Y, R, T> = Box::new(body);
-            Ok(Self::on(raw, body))
+            Ok(Self::on(raw, body, Location::caller()))
         } else {
-            Ok(Self::on(raw, body))
+            Ok(Self::on(raw, body, Location::caller()))
         }
     }
 
-    fn on<F>(raw: Raw, body: F) -> Self
+    fn on<F>(raw: Raw, body: F, made_at: &'static Location<'static>) -> Self
     where
         F: FnOnce(&Yielder<Y, R>) -> T + 'static,
     {
         let mut launch = Launch {
             raw,
+            made_at,
             body: ManuallyDrop::new(body),
             context: ptr::null(),
         };
@@ -387,6 +392,7 @@ where
         outcome: Cell::new(ptr::null_mut()),
     };
     launch.context = &raw const context;
+    seat::sit_down(launch.raw, launch.made_at);
     let yielder = &context.yielder;
     // SAFETY: this job runs on this stack.
     unsafe { yielder.raw.leave(YIELDED) };

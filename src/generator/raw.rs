@@ -38,7 +38,8 @@ use std::rc::Rc;
 use corosensei::stack::valgrind::ValgrindStackRegistration;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
-use crate::stack::{HEAD, Stack, StackClass, page_size};
+use crate::overflow;
+use crate::stack::{self, HEAD, Stack, StackClass, page_size};
 
 /// What `start` and `resume` return when the job has returned.
 pub(crate) const DONE: usize = 0;
@@ -147,6 +148,11 @@ impl Raw {
         self.0.addr().get()
     }
 
+    /// All of this stack, guard included.
+    pub(crate) fn range(&self) -> std::ops::Range<usize> {
+        self.head().low..self.base()
+    }
+
     /// Whether `address` lies on this stack, guard included.
     #[inline(always)]
     pub(crate) fn contains(&self, address: usize) -> bool {
@@ -158,6 +164,20 @@ impl Raw {
     #[inline(always)]
     pub(crate) fn is_of(&self, pool: &Rc<RawPool>) -> bool {
         std::ptr::eq(self.head().pool, Rc::as_ptr(pool))
+    }
+
+    /// Bytes of stack that a job may use.
+    pub(crate) fn usable(&self) -> usize {
+        self.pool().usable()
+    }
+
+    /// Bytes of stack that are in memory.
+    pub(crate) fn resident(&self) -> usize {
+        let page = page_size();
+        let bottom = stack::find(self.base()).map_or(self.base(), |stack| stack.bottom);
+        // Up to the page of the head.
+        let pages = self.base() / page - bottom / page + 1;
+        stack::touched(bottom, pages).map_or(0, |pages| pages.filter(|it| *it).count() * page)
     }
 
     fn pool(&self) -> &RawPool {
@@ -214,6 +234,24 @@ impl Raw {
         // SAFETY: the yielder was set before the first job began and lives at
         // the base of this stack.
         unsafe { (*self.head().yielder.get()).suspend(word) }
+    }
+
+    /// Where the state of the suspended job lies, for a backtrace of it: on this
+    /// stack, or on one that was entered from it.
+    ///
+    /// corosensei keeps that address to itself. Of the words that it keeps two are
+    /// addresses on stacks, and the other one is where this stack began.
+    #[cfg(any(not(target_arch = "x86_64"), corobin_portable))]
+    pub(crate) fn saved_frame(&self) -> Option<usize> {
+        const BEGINNING: usize = 128;
+        const WORDS: usize = size_of::<Coroutine<(), usize, Infallible, Base>>() / 8;
+        let words = self.head().coroutine.get().cast::<usize>();
+        // SAFETY: the coroutine is made of words only, and nobody is changing them
+        // while it is suspended.
+        let words: [usize; WORDS] = std::array::from_fn(|at| unsafe { words.add(at).read() });
+        let beginning = self.base() - BEGINNING..=self.base();
+        let is_frame = |&word: &usize| !beginning.contains(&word) && stack::find(word).is_some();
+        words.into_iter().find(is_frame)
     }
 
     /// Forgets the job that is suspended here, as if the stack were new.
@@ -421,13 +459,15 @@ impl RawPool {
 
 /// The pools of a thread. Once they are gone the thread is running the destructors
 /// of its thread-locals, and no generator is unwound any more.
-#[derive(Default)]
 struct Pools {
     list: RefCell<Vec<Rc<RawPool>>>,
 }
 
 thread_local! {
-    static POOLS: Pools = Pools::default();
+    static POOLS: Pools = {
+        overflow::watch_thread();
+        Pools { list: RefCell::default() }
+    };
 }
 
 impl Drop for Pools {

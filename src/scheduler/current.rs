@@ -1,9 +1,13 @@
 //! Which scheduler runs the caller.
 
 use std::cell::Cell;
+use std::fmt;
 use std::ptr::NonNull;
 
 use super::Scheduler;
+use crate::overflow::{self, Running};
+use crate::snapshot::title;
+use crate::task::flag;
 
 thread_local! {
     static CURRENT: Cell<Option<NonNull<Scheduler>>> = const { Cell::new(None) };
@@ -46,7 +50,30 @@ pub(super) fn enter(scheduler: &Scheduler, f: impl FnOnce()) {
             CURRENT.set(None);
         }
     }
+    let _ = overflow::COROUTINES.set(&Coroutines);
     CURRENT.set(Some(NonNull::from(scheduler)));
     let _leave = Leave;
     f();
+}
+
+/// Names the running coroutine for the report of a stack overflow, in a signal
+/// handler.
+struct Coroutines;
+
+impl overflow::Coroutines for Coroutines {
+    fn running(&self) -> Option<Running> {
+        let scheduler = current()?;
+        let raw = scheduler.running();
+        scheduler.has_running().then(|| Running {
+            base: raw.base(),
+            is_main: raw.task().has(flag::MAIN),
+        })
+    }
+
+    fn write_title(&self, text: &mut dyn fmt::Write) -> fmt::Result {
+        match current().filter(|scheduler| scheduler.has_running()) {
+            Some(scheduler) => write!(text, "coroutine {}", title(scheduler.running().task())),
+            None => Ok(()),
+        }
+    }
 }

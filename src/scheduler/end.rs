@@ -6,10 +6,12 @@
 
 use std::io;
 use std::panic::Location;
+use std::sync::Arc;
 
 use crate::frames;
 use crate::generator::raw::Raw;
 use crate::probe::Probe;
+use crate::sigquit;
 use crate::snapshot::Snapshot;
 use crate::task::{End, Origin, Task, TaskRef, Typed, flag};
 
@@ -50,6 +52,8 @@ where
     let main = unsafe { Typed::borrowing(origin, next_id(), f) };
     main.task().raw.set(Some(stack));
     scheduler.spawn(main.task().clone());
+    let inbox = Arc::clone(&scheduler.inbox);
+    let _listener = sigquit::listen(move || inbox.ask());
     frames::entering(|| {
         let top = frames::top();
         frames::set_top(None);
@@ -81,7 +85,7 @@ impl Scheduler {
         }
         match self.phase.get() {
             Phase::Running => {
-                let snapshot = self.snapshot();
+                let snapshot = self.snapshot(None);
                 *self.deadlock.borrow_mut() = Some(snapshot);
                 self.phase.set(Phase::Forcing);
                 self.cancel_all(true);
@@ -123,7 +127,7 @@ impl Scheduler {
             eprintln!(
                 "corobin: these coroutines cannot be unwound, since their destructors wait for \
                  ever; some of them borrow, so the process aborts\n{}",
-                self.snapshot()
+                self.snapshot(None)
             );
             std::process::abort();
         }
@@ -144,7 +148,7 @@ impl Scheduler {
     }
 
     fn leak_the_others(&self) {
-        let mut snapshot = self.snapshot();
+        let mut snapshot = self.snapshot(Some(self.running()));
         let own_id = self.running_task().id();
         snapshot.coroutines.retain(|info| info.id != own_id);
         let mut leaked = self.stacks.busy();

@@ -83,6 +83,7 @@ impl Scheduler {
     /// Takes back a stack whose coroutine has ended.
     #[cold]
     pub(super) fn stack_is_free(&self, raw: Raw) {
+        self.none_runs();
         self.stacks.put_back(raw);
         self.retry_starved();
     }
@@ -223,6 +224,7 @@ impl Scheduler {
         }
         // The logger may have suspended, and the handle be gone now.
         if task.has(flag::DETACHED) {
+            self.saw_unjoined(task, text);
             quietly(|| {
                 log::error!(
                     "coroutine {} panicked and nobody joins it: {text}",

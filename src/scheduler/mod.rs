@@ -17,6 +17,7 @@ mod observed;
 mod outside;
 #[allow(unsafe_code)]
 mod stacks;
+mod view;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -24,6 +25,7 @@ use std::io;
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::coroutine::{self, Loop, Ready, To};
@@ -33,7 +35,7 @@ use crate::inbox::Inbox;
 use crate::probe::{Probe, Probes};
 use crate::reactor::{IoBackend, Reactor};
 use crate::ready::ReadyQueue;
-use crate::snapshot::{CoroutineInfo, Snapshot};
+use crate::snapshot::Snapshot;
 use crate::task::Children;
 use crate::task::{Task, TaskRef};
 use crate::thread_pool::ThreadPool;
@@ -71,6 +73,16 @@ pub(crate) struct Scheduler {
     the_loop: Loop,
     /// Steps until the next look outside.
     steps_left: Cell<u32>,
+    /// Steps up to the last look outside.
+    steps: Cell<u64>,
+    /// Coroutines that were woken by looks outside.
+    woken: Cell<u64>,
+    /// Coroutines that were spawned.
+    spawned: Cell<u64>,
+    /// While a step is watched, the steps until the next look outside.
+    left_aside: Cell<Option<u32>>,
+    /// The longest step, where somebody watches.
+    longest_step: Cell<Duration>,
     /// Coroutines in which a cancel or an expiry is pending.
     dues: Cell<u32>,
     /// Where the last yield was that had to go through the loop.
@@ -145,6 +157,11 @@ impl Scheduler {
             current: Cell::new(stacks.reserve()),
             the_loop: Loop::default(),
             steps_left: Cell::new(STEPS),
+            steps: Cell::new(0),
+            woken: Cell::new(0),
+            spawned: Cell::new(0),
+            left_aside: Cell::new(None),
+            longest_step: Cell::new(Duration::ZERO),
             dues: Cell::new(0),
             ended: Cell::new(None),
             yielded_at: Cell::new(None),
@@ -329,10 +346,23 @@ impl Scheduler {
             self.unwaited.set((step, count + 1));
         } else {
             self.unwaited.set((0, 0));
+            // These were no steps.
+            let skipped = u64::from(step.saturating_sub(1));
+            self.steps.set(self.steps.get().wrapping_sub(skipped));
             self.steps_left.set(1);
             return true;
         }
         false
+    }
+
+    /// Whether a coroutine runs, or has run last and still waits.
+    pub(crate) fn has_running(&self) -> bool {
+        !self.current.get().is_idle()
+    }
+
+    /// Forgets who has run last: the stack may be unmapped.
+    fn none_runs(&self) {
+        self.current.set(self.stacks.reserve());
     }
 
     /// The coroutine that runs.
@@ -413,6 +443,8 @@ impl Scheduler {
     #[inline(always)]
     pub(crate) fn spawn(&self, task: TaskRef) {
         self.alive.set(self.alive.get() + 1);
+        self.spawned.set(self.spawned.get() + 1);
+        task.set_born(self.clock.stamp());
         if self.is_observed() {
             self.saw_spawn(&task);
         }
@@ -459,26 +491,6 @@ impl Scheduler {
         for child in children.list() {
             self.cancel(&child);
         }
-    }
-
-    /// Everybody who has not ended: those with a stack, then the new ones.
-    fn each_alive(&self, mut each: impl FnMut(&Task, Option<Raw>)) {
-        for raw in self.stacks.busy() {
-            each(raw.task(), Some(raw));
-        }
-        let mut each_new = |place: &Ready| {
-            if let Some(task) = place.new_task() {
-                each(task, None);
-            }
-        };
-        self.ready.each(&mut each_new);
-        self.starved.borrow().iter().for_each(each_new);
-    }
-
-    pub(crate) fn snapshot(&self) -> Snapshot {
-        let mut coroutines = Vec::new();
-        self.each_alive(|task, raw| coroutines.push(CoroutineInfo::new(task, raw, &self.clock)));
-        Snapshot::new(coroutines)
     }
 
     pub(crate) fn running_task(&self) -> TaskRef {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::coroutine::Ready;
 use crate::generator::raw::Raw;
 use crate::probe::{Cause, Event, Stopped};
-use crate::task::{End, Task};
+use crate::task::{End, Task, flag};
 
 use super::Scheduler;
 
@@ -28,6 +28,8 @@ impl Scheduler {
     pub(super) fn observed_step(&self, next: Ready) {
         let task = next.task_ref();
         let left = self.steps_left.replace(1);
+        self.left_aside.set(Some(left));
+        let began = self.clock.real_now();
         self.saw(&Event::StepBegins {
             who: &task,
             ready: self.ready.len(),
@@ -35,7 +37,10 @@ impl Scheduler {
         self.probes.set_cause(Cause::Coroutine(task.id()));
         self.step(next);
         self.probes.set_cause(Cause::Loop);
+        self.left_aside.set(None);
         self.steps_left.set(left);
+        let took = self.clock.real_now() - began;
+        self.longest_step.set(self.longest_step.get().max(took));
         let at = self.clock.traced();
         // A coroutine that has ended may still suspend, in its joiner's waker; so
         // it is the stack that tells.
@@ -57,6 +62,8 @@ impl Scheduler {
     #[cold]
     #[inline(never)]
     pub(super) fn saw_spawn(&self, who: &Task) {
+        self.clock.now();
+        who.set_born(self.clock.stamp());
         let by = self.probes.cause();
         self.saw(&Event::Spawned { who, by });
     }
@@ -75,6 +82,23 @@ impl Scheduler {
     #[inline(never)]
     pub(super) fn saw_end(&self, who: &Task, how: End) {
         self.saw(&Event::Ended { who, how });
+    }
+
+    /// Notes that a cancel is raised in `who`; once should be enough.
+    #[cold]
+    pub(crate) fn raises_cancel(&self, who: &Task) {
+        if self.is_observed() && who.has(flag::RAISED) {
+            self.saw(&Event::CancelSwallowed { who });
+        }
+        who.set(flag::RAISED);
+    }
+
+    /// Nobody joins one that has panicked.
+    #[cold]
+    pub(crate) fn saw_unjoined(&self, who: &Task, text: &str) {
+        if self.is_observed() {
+            self.saw(&Event::Unjoined { who, text });
+        }
     }
 
     #[cold]

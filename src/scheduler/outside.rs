@@ -1,6 +1,7 @@
 //! What the loop looks at besides its queue: timers, descriptors, other threads,
 //! and memory that is not needed any more.
 
+use std::io::{self, Write};
 use std::time::Duration;
 
 use crate::frames::{Frame, FrameRef};
@@ -56,6 +57,18 @@ impl Scheduler {
     /// that has come. A look at none of them is three loads.
     #[inline(always)]
     pub(super) fn look_outside(&self) {
+        let before = self.ready.len();
+        self.look();
+        self.count_woken(self.ready.len() - before);
+    }
+
+    fn count_woken(&self, count: usize) {
+        self.woken.set(self.woken.get() + count as u64);
+    }
+
+    fn look(&self) {
+        let steps = u64::from(STEPS - self.steps_left.get());
+        self.steps.set(self.steps.get().wrapping_add(steps));
         self.steps_left.set(STEPS);
         if self.inbox.has_mail() {
             self.take_mail();
@@ -73,6 +86,20 @@ impl Scheduler {
         self.acting(Cause::Thread, || {
             self.inbox.take_mail(|message| self.receive(message));
         });
+        if self.inbox.was_asked() {
+            self.print_snapshot();
+        }
+    }
+
+    /// What SIGQUIT asks for.
+    #[cold]
+    fn print_snapshot(&self) {
+        let snapshot = self.snapshot(None);
+        let count = snapshot.coroutines.len();
+        let s = if count == 1 { "" } else { "s" };
+        let text = format!("corobin: SIGQUIT: {count} coroutine{s}\n{snapshot}\n");
+        // Who has closed stderr does not want to know.
+        let _ = io::stderr().write_all(text.as_bytes());
     }
 
     fn fire_due(&self, now: Duration) {
@@ -124,8 +151,9 @@ impl Scheduler {
             // Before the look: who sends and then closes the last door must not
             // be missed by both.
             let has_doors = self.inbox.has_doors();
-            self.look_outside();
+            self.look();
             if !self.ready.is_empty() {
+                self.count_woken(self.ready.len());
                 return true;
             }
             let next = self.timers.borrow().next();
@@ -177,6 +205,7 @@ impl Scheduler {
     }
 
     fn trim(&self) -> Option<Duration> {
+        self.none_runs();
         self.stacks.trim(|| self.clock.real_now())
     }
 }

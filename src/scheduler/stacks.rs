@@ -29,6 +29,8 @@ pub(super) struct Stacks {
     /// For coroutines that get no stack: theirs to fail on.
     reserve: Raw,
     reserve_is_free: Cell<bool>,
+    /// Usable bytes of all of them.
+    mapped: Cell<usize>,
     /// The fewest idle stacks since `watched_since`.
     fewest_idle: Cell<usize>,
     watched_since: Cell<Option<Duration>>,
@@ -43,6 +45,7 @@ impl Stacks {
         coroutine::settle::<Scheduler>(reserve);
         reserve.place().set(0);
         Ok(Stacks {
+            mapped: Cell::new(reserve.usable()),
             pool,
             list: RefCell::new(vec![reserve]),
             idle: RefCell::default(),
@@ -86,6 +89,7 @@ impl Stacks {
     fn take_from(&self, pool: &Rc<RawPool>) -> io::Result<Raw> {
         let raw = pool.take()?;
         coroutine::settle::<Scheduler>(raw);
+        self.mapped.set(self.mapped.get() + raw.usable());
         let mut list = self.list.borrow_mut();
         raw.place().set(list.len());
         list.push(raw);
@@ -138,6 +142,7 @@ impl Stacks {
 
     /// Takes a stack off the list.
     fn forget(&self, raw: Raw) {
+        self.mapped.set(self.mapped.get() - raw.usable());
         let mut list = self.list.borrow_mut();
         let place = raw.place().get();
         list.swap_remove(place);
@@ -151,6 +156,18 @@ impl Stacks {
     pub(super) fn leak(&self, raw: Raw) {
         self.forget(raw);
         raw.abandon();
+    }
+
+    /// How many there are, and how many bytes are mapped and in memory for them.
+    pub(super) fn sizes(&self) -> (usize, usize, usize) {
+        /// More are not looked at.
+        const SAMPLE: usize = 64;
+        let list = self.list.borrow();
+        let stride = list.len().div_ceil(SAMPLE);
+        let sample: Vec<&Raw> = list.iter().step_by(stride).collect();
+        let resident: usize = sample.iter().map(|raw| raw.resident()).sum();
+        let resident = resident * list.len() / sample.len();
+        (list.len(), self.mapped.get(), resident)
     }
 
     /// The stacks that run a coroutine.

@@ -23,13 +23,15 @@
 //! and a switch would evict what the next switch needs.
 
 mod region;
+mod registry;
 
 use std::cell::RefCell;
 use std::io;
 use std::num::NonZeroUsize;
 
-pub(crate) use region::page_size;
 use region::{Guards, Region, Shape, too_big};
+pub(crate) use region::{page_size, touched};
+pub(crate) use registry::{Found, find};
 
 /// Bytes above a stack's base that belong to whoever runs on it.
 pub(crate) const HEAD: usize = 112;
@@ -180,8 +182,7 @@ impl StackClass {
     }
 
     fn stack(&self, low: usize, index: usize) -> Stack {
-        let line = low + self.shape.stride() - (HEAD + 16) - (index % COLOURS) * LINE;
-        Stack::from_parts(line + 16, low)
+        Stack::from_parts(base_of(low, self.shape.stride(), index), low)
     }
 
     /// Returns the memory of a stack to the system, but for that around its base.
@@ -219,6 +220,12 @@ impl StackClass {
         }
         regions.free.extend(lows);
     }
+}
+
+/// The base of the stack at `low`, the `index`th of its region.
+fn base_of(low: usize, stride: usize, index: usize) -> usize {
+    let line = low + stride - (HEAD + 16) - (index % COLOURS) * LINE;
+    line + 16
 }
 
 impl Regions {

@@ -13,6 +13,8 @@
 use std::io;
 use std::ptr::{self, NonNull};
 
+use super::registry;
+
 /// `MADV_GUARD_INSTALL`, see madvise(2).
 const GUARD_INSTALL: libc::c_int = 102;
 /// `PIDFD_SELF_THREAD_GROUP` (Linux 6.14): process_madvise(2) on oneself.
@@ -53,6 +55,8 @@ pub(crate) struct Region {
     /// Stacks that have their guard; the tail of the mapping may have none.
     len: usize,
     mapped: usize,
+    /// Where signal handlers find it.
+    entry: Option<&'static registry::Entry>,
 }
 
 // SAFETY: a region is plain memory; nothing in it is tied to the thread that
@@ -90,12 +94,14 @@ impl Region {
             shape,
             len,
             mapped: bytes,
+            entry: None,
         };
         // A huge page would make the first touch of one stack pay for hundreds.
         // SAFETY: the range is the mapping made above. Failure only means a
         // kernel built without huge pages.
         unsafe { libc::madvise(start, bytes, libc::MADV_NOHUGEPAGE) };
         region.len = region.install_guards(guards)?;
+        region.entry = Some(registry::add(region.low(0), shape, region.len));
         Ok(region)
     }
 
@@ -237,10 +243,23 @@ impl Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
+        if let Some(entry) = self.entry {
+            entry.remove();
+        }
         // SAFETY: the mapping is ours; whoever drops a region has made sure
         // that none of its stacks is in use.
         unsafe { libc::munmap(self.start.as_ptr().cast(), self.mapped) };
     }
+}
+
+/// Whether each of `pages` pages of a mapping is in memory. `None` if the kernel does
+/// not tell.
+pub(crate) fn touched(start: usize, pages: usize) -> Option<impl Iterator<Item = bool>> {
+    let mut touched = vec![0_u8; pages];
+    let bytes = pages * page_size();
+    // SAFETY: the kernel writes a byte for each page of the range, and reads none.
+    let told = unsafe { libc::mincore(start as *mut libc::c_void, bytes, touched.as_mut_ptr()) };
+    (told == 0).then(|| touched.into_iter().map(|byte| byte & 1 != 0))
 }
 
 /// The page size of this machine in bytes.

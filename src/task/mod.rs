@@ -21,6 +21,7 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 use std::task::Waker;
 
+use crate::clock::Stamp;
 use crate::generator::raw::Raw;
 use crate::unwind::{Payload, silent};
 
@@ -99,6 +100,8 @@ pub(crate) mod flag {
     pub(crate) const SCOPED: u8 = 16;
     /// One of the scheduler's own: it runs in any phase.
     pub(crate) const INTERNAL: u8 = 32;
+    /// A cancel was raised in it.
+    pub(crate) const RAISED: u8 = 64;
     /// With none of these, an end is only a result that somebody wants.
     pub(crate) const SPECIAL: u8 = DETACHED | MAIN | SCOPED;
 }
@@ -114,6 +117,8 @@ pub(crate) struct Task {
     state: Cell<State>,
     content: Cell<Content>,
     flags: Cell<u8>,
+    born_high: Cell<u8>,
+    born_low: Cell<u32>,
     id: u64,
     parent: u64,
     vtable: &'static VTable,
@@ -160,6 +165,20 @@ impl Task {
 
     pub(crate) fn spawned_at(&self) -> &'static Location<'static> {
         self.spawned_at
+    }
+
+    /// When it was spawned.
+    pub(crate) fn born(&self) -> Stamp {
+        Stamp {
+            low: self.born_low.get(),
+            high: self.born_high.get(),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn set_born(&self, at: Stamp) {
+        self.born_low.set(at.low);
+        self.born_high.set(at.high);
     }
 
     pub(crate) fn has(&self, flag: u8) -> bool {
@@ -377,6 +396,8 @@ impl TaskRef {
             state: Cell::new(State::New),
             content: Cell::new(Content::Nothing),
             flags: Cell::new(origin.flags),
+            born_high: Cell::new(0),
+            born_low: Cell::new(0),
             id,
             parent: origin.parent,
             vtable: Types::<F, T>::VTABLE,

@@ -86,6 +86,8 @@ impl State {
                 waits = true;
                 (None, What::Deadlock)
             }
+            // Mistakes, for debug mode to tell.
+            Event::CancelSwallowed { .. } | Event::Unjoined { .. } => return,
         };
         let who = who.map_or(0, |who: &Task| who.id().0);
         let at = self.last;

@@ -1,0 +1,171 @@
+//! Where a flow of control is: the return addresses on its stack, and their
+//! symbols.
+//!
+//! The running flow is walked by the system's unwinder, as for any backtrace. A
+//! suspended one is walked the same way, from the outside and without resuming it:
+//! the walk begins in a frame whose caller is, for an unwinder, the suspended flow.
+//! It only reads, and needs no room on the stack that it walks.
+//!
+//! ```text
+//!     our stack                        the suspended stack
+//!   │ …          │                     │ bottom of the coroutine │
+//!   │ stand_in   │ "my caller is there"│ …                       │
+//!   │ the walk   │ ─ ─ ─ ─ ─ ─ ─ ─ ─ ▶ │ rbp, rbx, where it left │
+//! ```
+
+mod symbols;
+
+use std::ffi::c_void;
+use std::ops::Range;
+
+pub(crate) use symbols::resolve;
+
+/// Deeper frames are left out.
+pub(crate) const DEEPEST: usize = 128;
+
+/// The return addresses of a stack, innermost first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Trace(pub(crate) Vec<usize>);
+
+impl Trace {
+    /// Of the caller, up to the first frames of `stack`.
+    pub(crate) fn here(stack: Range<usize>) -> Trace {
+        let mut walk = Walk::new(None, stack);
+        walk.run();
+        walk.found()
+    }
+
+    /// Of a flow that is suspended with its state at `frame`, up to the first frames
+    /// of `stack`. Empty where that cannot be done.
+    ///
+    /// # Safety
+    /// What lies at `frame` is the place to go on at, rbx and rbp, below the frame
+    /// of the function that was left there, on x86-64; elsewhere it is not read. The
+    /// walk comes to `stack`.
+    pub(crate) unsafe fn suspended(frame: usize, stack: Range<usize>) -> Trace {
+        #[cfg(target_arch = "x86_64")]
+        {
+            // SAFETY: as the caller says.
+            let place = unsafe { *(frame as *const usize) };
+            let mut walk = Walk::new(Some(place), stack);
+            // SAFETY: as the caller says; `run_walk` gets the walk.
+            unsafe { x86_64::stand_in((&raw mut walk).cast(), run_walk, frame) };
+            walk.found()
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            let _ = (frame, stack);
+            Trace::default()
+        }
+    }
+}
+
+/// At the very bottom of a stack are frames of the engine only. What they were called
+/// from is not to be asked: while the stack is suspended, it is long gone.
+const BOTTOM: usize = 128;
+
+/// Calls `each` for the addresses of the flow that a signal has interrupted at
+/// `place`, innermost first and up to the first frames of the stack with this `base`.
+/// Called in the signal's handler; takes no lock and allocates nothing.
+///
+/// # Safety
+/// No other thread walks a stack with the help of a library that is not for several
+/// threads; on Linux there is none.
+pub(crate) unsafe fn walk_interrupted(place: usize, base: usize, mut each: impl FnMut(usize)) {
+    let mut count = 0;
+    let bottom = base - BOTTOM..base;
+    // SAFETY: as the caller says.
+    unsafe {
+        ::backtrace::trace_unsynchronized(|frame| {
+            let address = frame.ip().addr();
+            if count == 0 && address != place {
+                return true;
+            }
+            // Symbols are looked up for the instruction before, since those outside
+            // are addresses to return to. This one is not.
+            each(if count == 0 { address + 1 } else { address });
+            count += 1;
+            count < DEEPEST && !bottom.contains(&frame.sp().addr())
+        });
+    }
+}
+
+struct Walk {
+    /// The address at which the part begins that counts.
+    begins_at: Option<usize>,
+    bottom: Range<usize>,
+    found: Vec<usize>,
+}
+
+#[cfg(target_arch = "x86_64")]
+unsafe extern "C" fn run_walk(walk: *mut c_void) {
+    // SAFETY: `suspended` passes a walk of its own.
+    unsafe { (*walk.cast::<Walk>()).run() };
+}
+
+impl Walk {
+    fn new(begins_at: Option<usize>, stack: Range<usize>) -> Walk {
+        Walk {
+            begins_at,
+            bottom: stack.end.saturating_sub(BOTTOM)..stack.end,
+            found: Vec::with_capacity(DEEPEST),
+        }
+    }
+
+    #[inline(never)]
+    fn run(&mut self) {
+        ::backtrace::trace(|frame| {
+            let place = frame.ip().addr();
+            if self.begins_at.is_some_and(|begin| begin != place) {
+                return true;
+            }
+            self.begins_at = None;
+            self.found.push(place);
+            self.found.len() < DEEPEST && !self.bottom.contains(&frame.sp().addr())
+        });
+    }
+
+    fn found(mut self) -> Trace {
+        self.found.shrink_to_fit();
+        Trace(self.found)
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86_64 {
+    use std::arch::naked_asm;
+    use std::ffi::c_void;
+
+    /// Calls `f(data)`, and looks to an unwinder like a function that was called
+    /// by the flow whose state lies at `frame`.
+    ///
+    /// # Safety
+    /// As for `f`, which must not unwind; and `frame` is as
+    /// [`Trace::suspended`](super::Trace::suspended) says.
+    #[unsafe(naked)]
+    pub(super) unsafe extern "C" fn stand_in(
+        data: *mut c_void,
+        f: unsafe extern "C" fn(*mut c_void),
+        frame: usize,
+    ) {
+        naked_asm!(
+            ".cfi_startproc",
+            "push rbp",
+            "push rbx",
+            "sub rsp, 8",
+            // From here on rbx, which `f` keeps, says where the caller's state is:
+            // that of the flow, not that of ours.
+            "mov rbx, rdx",
+            ".cfi_def_cfa rbx, 24",
+            ".cfi_offset rip, -24",
+            ".cfi_offset rbx, -16",
+            ".cfi_offset rbp, -8",
+            "call rsi",
+            "add rsp, 8",
+            "pop rbx",
+            "pop rbp",
+            "ret",
+            ".cfi_endproc",
+        )
+    }
+}

@@ -1,0 +1,46 @@
+//! Tests that run in a process of their own: the test file started again, with a variable that says
+//! so.
+
+#![allow(dead_code, reason = "not every file uses all of it")]
+
+use std::process::{Command, ExitStatus};
+
+const CHILD: &str = "COROBIN_TEST_CHILD";
+
+/// Whether this process was started by [`child_output`].
+pub fn is_child() -> bool {
+    std::env::var_os(CHILD).is_some()
+}
+
+pub struct Output {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+    /// All of it.
+    pub text: String,
+}
+
+/// The command that runs `test` of this file alone, in another process.
+pub fn child(test: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", test, "--nocapture", "--include-ignored"])
+        .env(CHILD, "1");
+    command
+}
+
+/// Runs `test` of this file alone, in another process.
+pub fn child_output(test: &str, variables: &[(&str, &str)]) -> Output {
+    let output = child(test)
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    Output {
+        status: output.status,
+        text: format!("{stdout}{stderr}"),
+        stdout,
+        stderr,
+    }
+}
