@@ -16,11 +16,8 @@ pub(crate) struct Clock {
 
 /// A reading in milliseconds, in the few bytes that a task has left for it. Repeats
 /// after 34 years.
-#[derive(Clone, Copy)]
-pub(crate) struct Stamp {
-    pub(crate) low: u32,
-    pub(crate) high: u8,
-}
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Stamp([u8; 5]);
 
 impl Clock {
     pub(crate) fn new(virtual_time: bool) -> Clock {
@@ -50,17 +47,15 @@ impl Clock {
     /// The last reading.
     #[inline(always)]
     pub(crate) fn stamp(&self) -> Stamp {
-        let stamp = self.stamp.get();
-        Stamp {
-            low: stamp as u32,
-            high: (stamp >> 32) as u8,
-        }
+        let [a, b, c, d, e, ..] = self.stamp.get().to_le_bytes();
+        Stamp([a, b, c, d, e])
     }
 
     /// From the reading of a stamp to the last one.
     pub(crate) fn age(&self, of: Stamp) -> Duration {
         const MASK: u64 = (1 << 40) - 1;
-        let then = u64::from(of.high) << 32 | u64::from(of.low);
+        let [a, b, c, d, e] = of.0;
+        let then = u64::from_le_bytes([a, b, c, d, e, 0, 0, 0]);
         Duration::from_millis(self.stamp.get().wrapping_sub(then) & MASK)
     }
 

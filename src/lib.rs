@@ -108,6 +108,7 @@ mod cpu;
 mod debug;
 #[allow(unsafe_code)]
 mod frames;
+pub mod fs;
 mod gather;
 #[allow(unsafe_code)]
 mod generator;
@@ -124,6 +125,7 @@ mod overflow;
 #[allow(unsafe_code)]
 mod panic_count;
 mod probe;
+pub mod process;
 mod race;
 #[allow(unsafe_code)]
 mod reactor;
@@ -133,6 +135,8 @@ mod runtime;
 mod scheduler;
 #[allow(unsafe_code)]
 mod scope;
+#[allow(unsafe_code)]
+pub mod signal;
 #[allow(unsafe_code)]
 mod sigquit;
 mod snapshot;
@@ -156,6 +160,7 @@ mod trace;
 mod unwind;
 #[allow(unsafe_code)]
 mod wait_queue;
+mod workers;
 
 pub use block_on::block_on;
 pub use gather::{AsCompleted, as_completed, gather, gather_results};
@@ -176,6 +181,7 @@ pub use time::{Interval, interval, now, sleep, sleep_until};
 pub use timeout::{Elapsed, shield, timeout, timeout_at};
 pub use to_thread::to_thread;
 pub use unwind::is_cancel;
+pub use workers::Workers;
 
 /// The code in the README compiles and runs.
 #[cfg(doctest)]

@@ -77,6 +77,8 @@ pub(crate) enum Cause {
     /// The coroutine that runs.
     Coroutine(Id),
     Timer,
+    /// A descriptor that is ready.
+    Descriptor,
     /// Another thread.
     Thread,
 }
@@ -104,9 +106,9 @@ impl Probes {
         self.cause.get()
     }
 
-    /// Says who acts from now on.
-    pub(crate) fn set_cause(&self, cause: Cause) {
-        self.cause.set(cause);
+    /// Says who acts from now on, and gives who did before.
+    pub(crate) fn set_cause(&self, cause: Cause) -> Cause {
+        self.cause.replace(cause)
     }
 
     pub(crate) fn saw(&self, at: Duration, event: &Event<'_>) {

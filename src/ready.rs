@@ -108,7 +108,7 @@ impl<T> ReadyQueue<T> {
         self.head.set(head.wrapping_add(Self::SIZE));
         // SAFETY: the slots from head to tail hold items that are taken once.
         // This one is outside of them from now on.
-        unsafe { self.slot(head).read() }
+        Some(unsafe { self.slot(head).read().unwrap_unchecked() })
     }
 
     #[cold]
@@ -147,7 +147,10 @@ impl<T> ReadyQueue<T> {
         if ahead * Self::SIZE >= self.bytes() {
             return None;
         }
-        self.peek_or_stale(ahead, look)
+        let slot = self.slot(self.head.get().wrapping_add(ahead * Self::SIZE));
+        // SAFETY: the slots from head to tail hold items. They are written to by
+        // `push` and `grow` only; `look` calls neither.
+        Some(look(unsafe { (*slot).as_ref().unwrap_unchecked() }))
     }
 
     /// As [`peek`](Self::peek); but where there is none, `look` may be shown one

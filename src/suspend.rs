@@ -35,7 +35,7 @@ pub(crate) fn checkpoint_if_any() {
 pub(crate) fn begin_operation(scheduler: &Scheduler) {
     checkpoint(scheduler);
     if scheduler.is_greedy() {
-        scheduler.yield_now(Location::caller());
+        scheduler.yield_now(Some(Location::caller()));
         checkpoint(scheduler);
     }
 }
@@ -96,7 +96,7 @@ fn leave_parked(
 
 /// Goes to the back of the ready queue, and raises nothing when it comes back.
 pub(crate) fn let_others_run(scheduler: &Scheduler) {
-    scheduler.yield_now(Location::caller());
+    scheduler.yield_now(None);
 }
 
 /// Goes to the back of the ready queue: everybody who is ready runs first.
@@ -125,7 +125,7 @@ pub fn yield_now() {
         return outside();
     };
     checkpoint(scheduler);
-    scheduler.yield_now(Location::caller());
+    scheduler.yield_now(Some(Location::caller()));
     checkpoint(scheduler);
 }
 

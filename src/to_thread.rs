@@ -1,6 +1,7 @@
 //! Blocking calls, off the loop.
 
 use std::cell::Cell;
+use std::io;
 use std::mem;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,9 +36,31 @@ where
     F: FnOnce() -> T + Send,
     T: Send,
 {
-    let at = Location::caller();
+    match call(f, Location::caller()) {
+        Ok(value) => value,
+        Err(error) => panic!("to_thread: no thread for a blocking call: {error}"),
+    }
+}
+
+/// As [`to_thread`], for a call that may fail; it fails too if there is no thread.
+#[track_caller]
+pub(crate) fn try_to_thread<F, T>(f: F) -> io::Result<T>
+where
+    F: FnOnce() -> io::Result<T> + Send,
+    T: Send,
+{
+    call(f, Location::caller())?
+}
+
+/// # Errors
+/// No thread can be started and there is none; `f` was dropped.
+fn call<F, T>(f: F, at: &'static Location<'static>) -> io::Result<T>
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
     let Some(scheduler) = scheduler::current() else {
-        return f();
+        return Ok(f());
     };
     suspend::checkpoint(scheduler);
 
@@ -74,9 +97,7 @@ where
     // which the job sets last; nothing unwinds in between. A job that is never
     // run is dropped by `submit`, before that returns.
     let job: Job = unsafe { mem::transmute(job) };
-    if let Err(error) = scheduler.threads.submit(job) {
-        panic!("to_thread: no thread for a blocking call: {error}");
-    }
+    scheduler.threads.submit(job)?;
     scheduler.jobs.set(scheduler.jobs.get() + 1);
     while !place.done.load(Ordering::Acquire) {
         suspend::park_deaf(scheduler, &"a blocking call on another thread", at);
@@ -84,7 +105,7 @@ where
     scheduler.jobs.set(scheduler.jobs.get() - 1);
     drop(waiting);
     match place.result.take() {
-        Some(Ok(value)) => value,
+        Some(Ok(value)) => Ok(value),
         Some(Err(payload)) => resume_unwind(payload),
         None => unreachable!("the job leaves a result"),
     }

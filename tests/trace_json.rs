@@ -139,6 +139,27 @@ fn arrows_lead_from_the_wake_to_its_step() {
 }
 
 #[test]
+fn a_descriptor_wakes() {
+    use corobin::net::UnixStream;
+    use std::io::{Read, Write};
+    let trace = traced("io", || {
+        let (mut here, mut there) = UnixStream::pair().unwrap();
+        let reader = named("reader", move || {
+            let mut byte = [0];
+            here.read_exact(&mut byte).unwrap();
+        });
+        yield_now();
+        there.write_all(b"a").unwrap();
+        reader.join().unwrap();
+    });
+    let steps = trace.of("reader", "step");
+    assert_eq!(steps[0].args["stop"], "park", "{:?}", trace.stops("reader"));
+    assert_eq!(trace.cause_of(steps[1]), Some("loop"));
+    let on_loop = trace.of("loop", "loop");
+    assert!(on_loop.iter().any(|event| event.name == "a descriptor"));
+}
+
+#[test]
 fn a_yield_leads_no_arrow() {
     let trace = traced("yields", || {
         let other = named("other", || (0..5).for_each(|_| yield_now()));

@@ -5,6 +5,9 @@ mod common;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use common::folder::Folder;
@@ -135,6 +138,34 @@ fn play(random: &mut fastrand::Rng) {
     for handle in handles.drain(..joined) {
         let _ = handle.join();
     }
+}
+
+/// A waker runs after the end of the coroutine that is joined, on its stack, and
+/// may suspend there: that is no end of a step.
+#[test]
+fn a_waker_that_suspends_after_the_end() {
+    struct Slow;
+    impl Wake for Slow {
+        fn wake(self: Arc<Self>) {
+            yield_now();
+            sleep(Duration::from_millis(1));
+        }
+    }
+    let folder = Folder::new("waker");
+    let path = folder.path("waker.html");
+    let mut runtime = Runtime::builder().trace(&path).build().unwrap();
+    runtime.run(|| {
+        let mut handle = spawn(yield_now);
+        let waker = Waker::from(Arc::new(Slow));
+        let poll = Pin::new(&mut handle).poll(&mut Context::from_waker(&waker));
+        assert!(poll.is_pending());
+        sleep(Duration::from_millis(5));
+    });
+    let events = events(&path);
+    let mut model = Model::default();
+    events.iter().for_each(|event| model.see(event, false));
+    let of = |kind: &str| events.iter().filter(|event| event[0] == kind).count();
+    assert_eq!((of("y"), of("p"), of("d")), (2, 2, 2));
 }
 
 #[test]

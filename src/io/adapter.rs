@@ -17,9 +17,8 @@ use super::{Registration, Waiting};
 ///
 /// [`read_with`](Async::read_with) and [`write_with`](Async::write_with) try an
 /// operation of the inner type, and while it fails with `WouldBlock` wait until
-/// the descriptor is ready for another try. Where `&T` is [`Read`] or [`Write`],
-/// so is `Async<T>`, and `&Async<T>`. Several coroutines may use one `Async` at
-/// the same time.
+/// the descriptor is ready for another try. Several coroutines may use one `Async`
+/// at the same time. Where `&T` is [`Read`] or [`Write`], so is `Async<T>`.
 ///
 /// The descriptor is made non-blocking, and stays so after
 /// [`into_inner`](Async::into_inner). That is a property of the open file, which
@@ -184,7 +183,9 @@ impl<T: AsFd> Drop for Async<T> {
     }
 }
 
-impl<T: AsFd> Read for &Async<T>
+// Not for `&Async<T>` too: such an impl refers to itself, and overflows the
+// compiler on a user's `for<'a> &'a S: Read`.
+impl<T: AsFd> Read for Async<T>
 where
     for<'a> &'a T: Read,
 {
@@ -199,22 +200,7 @@ where
     }
 }
 
-impl<T: AsFd> Read for Async<T>
-where
-    for<'a> &'a T: Read,
-{
-    #[track_caller]
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        (&*self).read(buf)
-    }
-
-    #[track_caller]
-    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        (&*self).read_vectored(bufs)
-    }
-}
-
-impl<T: AsFd> Write for &Async<T>
+impl<T: AsFd> Write for Async<T>
 where
     for<'a> &'a T: Write,
 {
@@ -231,26 +217,6 @@ where
     #[track_caller]
     fn flush(&mut self) -> io::Result<()> {
         self.write_with(|mut io| io.flush())
-    }
-}
-
-impl<T: AsFd> Write for Async<T>
-where
-    for<'a> &'a T: Write,
-{
-    #[track_caller]
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        (&*self).write(buf)
-    }
-
-    #[track_caller]
-    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        (&*self).write_vectored(bufs)
-    }
-
-    #[track_caller]
-    fn flush(&mut self) -> io::Result<()> {
-        (&*self).flush()
     }
 }
 

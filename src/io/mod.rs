@@ -1,8 +1,23 @@
-//! Descriptors of any kind: [`Async`] makes one wait for only its coroutine.
+//! Standard input and output that block only their coroutine, and [`Async`], which
+//! does the same for a descriptor of any kind.
+//!
+//! What std's `io` has that never blocks by itself (traits, buffers, errors) is here
+//! under the same names, so that changing the `use` line is enough.
 
 mod adapter;
+mod output;
 mod registration;
 mod ring;
+mod stdin;
+mod turns;
 
 pub use adapter::Async;
+pub use output::{Stderr, Stdout, copy, stderr, stdout};
 pub(crate) use registration::{Limits, Registration, Waiting};
+#[doc(no_inline)]
+pub use std::io::{
+    BufRead, BufReader, BufWriter, Chain, Cursor, Empty, Error, ErrorKind, IntoInnerError, IoSlice,
+    IoSliceMut, LineWriter, Lines, Read, Repeat, Result, Seek, SeekFrom, Sink, Split, Take, Write,
+    empty, prelude, read_to_string, repeat, sink,
+};
+pub use stdin::{Stdin, StdinLock, stdin};

@@ -26,6 +26,9 @@ use super::ring;
 #[derive(Default)]
 pub(crate) struct Registration {
     source: RefCell<Option<Rc<Source>>>,
+    /// The last read has emptied the stream, so the next one will most likely
+    /// have to wait.
+    drained: Cell<bool>,
 }
 
 /// How one operation waits.
@@ -144,6 +147,7 @@ impl Registration {
     /// A try on a TCP stream moved less than it could have.
     #[inline(always)]
     pub(crate) fn set_exhausted(&self, direction: Direction) {
+        self.drained.set(direction == Direction::Read);
         if let Some(source) = &*self.source.borrow() {
             source.set_exhausted(direction);
         }
@@ -220,7 +224,10 @@ impl Registration {
         buf: &mut [u8],
     ) -> io::Result<usize> {
         match Registration::uring(waiting) {
-            Some((scheduler, uring)) => ring::receive(scheduler, uring, fd, waiting, buf),
+            Some((scheduler, uring)) => {
+                let drained = self.drained.take();
+                ring::receive(scheduler, uring, fd, waiting, buf, drained)
+            }
             None => self.run(fd, waiting, || {
                 Ok(recv(fd, &mut *buf, RecvFlags::empty())?.0)
             }),

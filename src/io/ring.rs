@@ -21,7 +21,8 @@ use crate::suspend;
 
 use super::registration::{Deadline, Descriptor, Waiting};
 
-/// Receives from a socket.
+/// Receives from a socket; at its first try only when there is something, if it is
+/// `drained`.
 ///
 /// # Errors
 /// As recv(2); `WouldBlock` after the timeout.
@@ -31,8 +32,12 @@ pub(super) fn receive(
     fd: BorrowedFd<'_>,
     waiting: Waiting<'_>,
     buf: &mut [u8],
+    drained: bool,
 ) -> io::Result<usize> {
-    let entry = opcode::Recv::new(Fd(fd.as_raw_fd()), buf.as_mut_ptr(), length(buf)).build();
+    const POLL_FIRST: u16 = 1;
+    let entry = opcode::Recv::new(Fd(fd.as_raw_fd()), buf.as_mut_ptr(), length(buf))
+        .ioprio(if drained { POLL_FIRST } else { 0 })
+        .build();
     // SAFETY: `buf` and `fd` are borrowed until the operation has ended.
     unsafe { run(scheduler, uring, fd, waiting, &entry) }
 }
@@ -111,7 +116,11 @@ pub(super) fn poll(
         // SAFETY: it points to nothing.
         match unsafe { complete(scheduler, uring, fd, waiting, deadline, &entry) } {
             Err(Errno::INTR) => {}
-            result => return Ok(result.map(drop)?),
+            result => {
+                // Nothing has been done yet that would come first.
+                suspend::checkpoint(scheduler);
+                return Ok(result.map(drop)?);
+            }
         }
     }
 }

@@ -251,9 +251,9 @@ impl Scheduler {
     /// Lets everybody who is ready run before the running coroutine goes on.
     ///
     /// With nobody else there, and no time to look outside, there is no switch.
-    /// `at` is where it yields.
+    /// `at` is where it yields, if that is known.
     #[inline(always)]
-    pub(crate) fn yield_now(&self, at: &'static Location<'static>) {
+    pub(crate) fn yield_now(&self, at: Option<&'static Location<'static>>) {
         let left = self.steps_left.get();
         if left > 1 {
             if self.ready.is_empty() {
@@ -277,13 +277,13 @@ impl Scheduler {
 
     /// Keeps the short way short.
     #[inline(never)]
-    fn yield_to_loop_apart(&self, at: &'static Location<'static>) {
+    fn yield_to_loop_apart(&self, at: Option<&'static Location<'static>>) {
         self.yield_to_loop(at);
     }
 
     #[inline(always)]
-    fn yield_to_loop(&self, at: &'static Location<'static>) {
-        self.yielded_at.set(Some(at));
+    fn yield_to_loop(&self, at: Option<&'static Location<'static>>) {
+        self.yielded_at.set(at);
         let running = self.running();
         running.leave_to(|| {
             let back = Ready::leaving(running);
@@ -389,6 +389,7 @@ impl Scheduler {
     }
 
     /// A random number below `n`; with a seed, the same ones in every run.
+    #[inline]
     pub(crate) fn random_below(&self, n: usize) -> usize {
         let mut random = fastrand::Rng::with_seed(self.random.get());
         let number = random.usize(..n);
@@ -443,7 +444,7 @@ impl Scheduler {
     pub(crate) fn spawn(&self, task: TaskRef) {
         self.alive.set(self.alive.get() + 1);
         self.spawned.set(self.spawned.get() + 1);
-        task.set_born(self.clock.stamp());
+        task.born.set(self.clock.stamp());
         if self.is_observed() {
             self.saw_spawn(&task);
         }

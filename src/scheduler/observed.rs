@@ -35,7 +35,6 @@ impl Scheduler {
             ready: self.ready.len(),
         });
         self.probes.set_cause(Cause::Coroutine(task.id()));
-        self.yielded_at.set(None);
         self.step(next);
         self.probes.set_cause(Cause::Loop);
         self.left_aside.set(None);
@@ -43,30 +42,28 @@ impl Scheduler {
         let took = self.clock.real_now() - began;
         self.longest_step.set(self.longest_step.get().max(took));
         let at = self.clock.traced();
-        let raw = task.raw.get();
-        let wait = raw.as_ref().and_then(Raw::wait);
-        let why = if task.has_ended() {
+        // A coroutine that has ended may still suspend, in its joiner's waker; so
+        // it is the stack that tells.
+        let raw = self.running();
+        let stop = if task.is_new() {
+            Stopped::NoStack
+        } else if self.ended.get().is_some() || raw.is_idle() {
             Stopped::Ended
-        } else if let Some(at) = self.yielded_at.take() {
-            Stopped::Yielded(Some(at))
-        } else if let Some(wait) = wait {
+        } else if let Some(wait) = raw.wait() {
             wait.since.set(self.clock.last());
             Stopped::Parked(wait)
         } else {
-            Stopped::NoStack
+            Stopped::Yielded(self.yielded_at.take())
         };
-        let event = Event::StepEnds {
-            who: &task,
-            stop: why,
-        };
-        self.probes.saw(at, &event);
+        let who = &task;
+        self.probes.saw(at, &Event::StepEnds { who, stop });
     }
 
     #[cold]
     #[inline(never)]
     pub(super) fn saw_spawn(&self, who: &Task) {
         self.clock.now();
-        who.set_born(self.clock.stamp());
+        who.born.set(self.clock.stamp());
         let by = self.probes.cause();
         self.saw(&Event::Spawned { who, by });
     }
@@ -131,8 +128,8 @@ impl Scheduler {
     /// Does `f`, in which `cause` acts.
     #[inline(always)]
     pub(super) fn acting(&self, cause: Cause, f: impl FnOnce()) {
-        self.probes.set_cause(cause);
+        let before = self.probes.set_cause(cause);
         f();
-        self.probes.set_cause(Cause::Loop);
+        self.probes.set_cause(before);
     }
 }

@@ -192,7 +192,11 @@ impl Scheduler {
     /// Wakes whoever has waited for a descriptor; sleeps for at most `timeout`
     /// until there is somebody.
     pub(crate) fn look_at_descriptors(&self, timeout: Option<Duration>) {
-        self.counting_woken(|| self.reactor.look(timeout, |raw| self.wake(raw)));
+        self.counting_woken(|| {
+            self.acting(Cause::Descriptor, || {
+                self.reactor.look(timeout, |raw| self.wake(raw));
+            });
+        });
     }
 
     /// Counts who becomes ready meanwhile.

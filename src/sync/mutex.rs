@@ -151,6 +151,15 @@ impl State {
     /// Hands the lock to the next, or frees it.
     #[inline(always)]
     fn release(&self) {
+        if self.queue.is_empty() {
+            self.holder.set(None);
+        } else {
+            self.hand_on();
+        }
+    }
+
+    #[inline(never)]
+    fn hand_on(&self) {
         self.holder.set(self.queue.take(Tag::Plain, None));
     }
 }
@@ -183,7 +192,7 @@ impl<T: ?Sized> MutexGuard<'_, T> {
 }
 
 impl<T: ?Sized> Drop for MutexGuard<'_, T> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         if self.value.is_some() {
             self.mutex.state.release();

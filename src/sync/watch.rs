@@ -141,7 +141,6 @@ impl<T> WatchReceiver<T> {
     }
 
     /// The newest value, which counts as seen. Not a suspension point.
-    #[must_use]
     pub fn borrow_and_update(&self) -> WatchRef<'_, T> {
         self.seen.set(self.board.version.get());
         self.board.borrow()

@@ -117,8 +117,8 @@ pub(crate) struct Task {
     state: Cell<State>,
     content: Cell<Content>,
     flags: Cell<u8>,
-    born_high: Cell<u8>,
-    born_low: Cell<u32>,
+    /// When it was spawned.
+    pub(crate) born: Cell<Stamp>,
     id: u64,
     parent: u64,
     vtable: &'static VTable,
@@ -167,20 +167,6 @@ impl Task {
         self.spawned_at
     }
 
-    /// When it was spawned.
-    pub(crate) fn born(&self) -> Stamp {
-        Stamp {
-            low: self.born_low.get(),
-            high: self.born_high.get(),
-        }
-    }
-
-    #[inline(always)]
-    pub(crate) fn set_born(&self, at: Stamp) {
-        self.born_low.set(at.low);
-        self.born_high.set(at.high);
-    }
-
     pub(crate) fn has(&self, flag: u8) -> bool {
         self.flags.get() & flag != 0
     }
@@ -195,6 +181,11 @@ impl Task {
 
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self.state.get(), State::Ended(_))
+    }
+
+    /// Whether it has not begun.
+    pub(crate) fn is_new(&self) -> bool {
+        self.state.get() == State::New
     }
 
     /// The children of the scope that it belongs to.
@@ -391,8 +382,7 @@ impl TaskRef {
             state: Cell::new(State::New),
             content: Cell::new(Content::Nothing),
             flags: Cell::new(origin.flags),
-            born_high: Cell::new(0),
-            born_low: Cell::new(0),
+            born: Cell::default(),
             id,
             parent: origin.parent,
             vtable: Types::<F, T>::VTABLE,

@@ -129,7 +129,7 @@ impl Chrome {
                 Some(lane) => lane.tid,
                 None => self.take_lane(out, id.0, "").tid,
             },
-            Cause::Loop | Cause::Timer | Cause::Thread => LOOP,
+            Cause::Loop | Cause::Timer | Cause::Descriptor | Cause::Thread => LOOP,
         };
         self.flows += 1;
         let mut starts = at;
@@ -423,6 +423,7 @@ fn cause(by: Cause) -> &'static str {
     match by {
         Cause::Loop => "the run",
         Cause::Timer => "a timer",
+        Cause::Descriptor => "a descriptor",
         Cause::Thread => "another thread",
         Cause::Coroutine(_) => "a coroutine",
     }

@@ -180,6 +180,7 @@ impl fmt::Display for By {
             Cause::Loop => f.write_str("-1"),
             Cause::Timer => f.write_str("-2"),
             Cause::Thread => f.write_str("-3"),
+            Cause::Descriptor => f.write_str("-4"),
         }
     }
 }

@@ -1,6 +1,7 @@
-//! What several tests share; none uses all of it.
-#![allow(dead_code)]
+//! What several test programs share.
+#![allow(dead_code, reason = "each takes only what it needs")]
 
 pub mod chrome;
 pub mod chromium;
 pub mod folder;
+pub mod model;

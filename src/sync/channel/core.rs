@@ -131,6 +131,11 @@ impl<T> Chan<T> {
             || self.sending.first(me) == Some(Tag::Plain)
     }
 
+    /// Whether somebody's offer could be met, if a receiver stood in the queue.
+    pub(in crate::sync) fn is_offered(&self) -> bool {
+        self.sending.first(None) == Some(Tag::Offer)
+    }
+
     /// Moves the items of those who wait into the room that there is.
     #[cold]
     fn refill(&self) {
@@ -176,12 +181,7 @@ impl<T> Chan<T> {
         self.hand_on(item);
     }
 
-    /// Takes the item that was just put back.
-    pub(in crate::sync) fn fetch(&self) -> Option<T> {
-        self.buffer.borrow_mut().pop_front()
-    }
-
-    /// Puts an item before all others, for [`Chan::fetch`].
+    /// Puts an item before all others, for a `recv_now` that comes at once.
     pub(in crate::sync) fn lay_out(&self, item: T) {
         self.buffer.borrow_mut().push_front(item);
     }
@@ -206,7 +206,10 @@ impl<T> Chan<T> {
 
     /// Waits for an item.
     #[inline(always)]
-    pub(super) fn wait_to_recv(&self, at: &'static Location<'static>) -> Result<T, RecvError> {
+    pub(in crate::sync) fn wait_to_recv(
+        &self,
+        at: &'static Location<'static>,
+    ) -> Result<T, RecvError> {
         let scheduler = scheduler::expect("a receive that has to wait");
         // An offer that stands first shall know that there is a receiver now; it looks
         // only when it comes to run.
@@ -262,7 +265,7 @@ impl<T> Drop for Settle<'_, T> {
     }
 }
 
-/// "an item from the channel of capacity 3 made at … (2 senders)"
+/// "an item from the channel of capacity 3 made at … (senders: 2)"
 struct Item<'a, T>(&'a Chan<T>);
 
 impl<T> Awaited for Item<'_, T> {}
@@ -271,11 +274,11 @@ impl<T> fmt::Display for Item<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an item from ")?;
         self.0.describe(f)?;
-        write!(f, ", which has {} senders", self.0.senders.get())
+        write!(f, " (senders: {})", self.0.senders.get())
     }
 }
 
-/// "room in the channel of capacity 3 made at … (2 receivers)"
+/// "room in the channel of capacity 3 made at … (receivers: 2)"
 struct Room<'a, T>(&'a Chan<T>);
 
 impl<T> Awaited for Room<'_, T> {}
@@ -287,6 +290,6 @@ impl<T> fmt::Display for Room<'_, T> {
             _ => "room in ",
         })?;
         self.0.describe(f)?;
-        write!(f, ", which has {} receivers", self.0.receivers.get())
+        write!(f, " (receivers: {})", self.0.receivers.get())
     }
 }

@@ -2,10 +2,10 @@
 
 use std::error::Error;
 use std::fmt;
-use std::rc::Rc;
+use std::panic::Location;
 use std::time::{Duration, Instant};
 
-use crate::sync::channel::{Chan, Receiver, RecvError, SendError, Sender};
+use crate::sync::channel::{Chan, Receiver, RecvError, SendError, Sender, TryRecvError};
 use crate::time;
 use crate::wait_queue::{Crowd, Waiter};
 
@@ -15,10 +15,11 @@ use super::operations::{Offer, Operation, Operations, Pick, Receive};
 /// where it is written in the code, [`select!`](crate::select) is easier.
 ///
 /// Operations are numbered in the order in which they are added. `select` picks one at
-/// random among those that are ready, and it *has* to be completed with the same channel:
-/// [`SelectedOperation`]. It can be used again and again.
+/// random among those that are ready, which is then completed with the same channel:
+/// [`SelectedOperation`]. It can be used again and again. Where it has to wait, it takes
+/// memory for each operation, and time in proportion.
 ///
-/// Counterpart: `crossbeam_channel::Select`.
+/// Counterpart: `crossbeam_channel::Select`, without the `ready` family.
 ///
 /// ```
 /// use corobin::sync::{Select, unbounded};
@@ -39,9 +40,13 @@ use super::operations::{Offer, Operation, Operations, Pick, Receive};
 /// ```
 #[derive(Default)]
 pub struct Select<'a> {
-    /// None where one was removed.
-    operations: Vec<Option<Rc<dyn Dynamic + 'a>>>,
+    /// None where one was removed. Only references, so that a channel may be dropped as soon as
+    /// this is not used any more.
+    handles: Vec<Option<&'a dyn Handle>>,
 }
+
+/// What there is while it waits.
+type Waiting<'a> = Vec<Option<Box<dyn Dynamic + 'a>>>;
 
 impl<'a> Select<'a> {
     /// One without operations.
@@ -52,17 +57,17 @@ impl<'a> Select<'a> {
 
     /// Adds a receive operation, and gives its index.
     pub fn recv<T>(&mut self, receiver: &'a Receiver<T>) -> usize {
-        self.add(Rc::new(Receive::new(receiver)))
+        self.add(receiver)
     }
 
     /// Adds a send operation, and gives its index.
     pub fn send<T>(&mut self, sender: &'a Sender<T>) -> usize {
-        self.add(Rc::new(Offer::new(sender)))
+        self.add(sender)
     }
 
-    fn add(&mut self, operation: Rc<dyn Dynamic + 'a>) -> usize {
-        self.operations.push(Some(operation));
-        self.operations.len() - 1
+    fn add(&mut self, handle: &'a dyn Handle) -> usize {
+        self.handles.push(Some(handle));
+        self.handles.len() - 1
     }
 
     /// Removes an operation. The others keep their indices, which are never given
@@ -71,8 +76,8 @@ impl<'a> Select<'a> {
     /// # Panics
     /// There is none with this index.
     pub fn remove(&mut self, index: usize) {
-        let operation = self.operations.get_mut(index).and_then(Option::take);
-        assert!(operation.is_some(), "no operation with index {index}");
+        let handle = self.handles.get_mut(index).and_then(Option::take);
+        assert!(handle.is_some(), "no operation with index {index}");
     }
 
     /// Waits until one of the operations can take place.
@@ -80,17 +85,21 @@ impl<'a> Select<'a> {
     /// A suspension point. A cancelled wait has done nothing.
     ///
     /// # Panics
-    /// With no operation; if it has to wait outside of a runtime; if an operation that
-    /// was selected before is not completed yet.
+    /// With no operation; if it has to wait outside of a runtime.
     #[track_caller]
     pub fn select(&mut self) -> SelectedOperation<'a> {
-        self.check();
-        let any = self.operations.iter().any(Option::is_some);
+        let any = self.handles.iter().any(Option::is_some);
         assert!(any, "a Select without operations would wait for ever");
-        let index = super::select(&self.operations);
-        match self.selected(index) {
+        match self.ready() {
             Some(selected) => selected,
-            None => unreachable!("it has waited until there was one"),
+            None => {
+                let waiting = self.waiting();
+                let index = super::select(&waiting);
+                match selected(waiting, index) {
+                    Some(selected) => selected,
+                    None => unreachable!("it has waited until there was one"),
+                }
+            }
         }
     }
 
@@ -103,9 +112,20 @@ impl<'a> Select<'a> {
     /// There is none.
     #[track_caller]
     pub fn try_select(&mut self) -> Result<SelectedOperation<'a>, TrySelectError> {
-        self.check();
-        let index = super::try_select(&self.operations);
-        self.selected(index).ok_or(TrySelectError)
+        if let Some(selected) = self.ready() {
+            return Ok(selected);
+        }
+        if !self
+            .handles
+            .iter()
+            .flatten()
+            .any(|handle| handle.is_offered())
+        {
+            return Err(TrySelectError);
+        }
+        let waiting = self.waiting();
+        let index = super::try_select(&waiting);
+        selected(waiting, index).ok_or(TrySelectError)
     }
 
     /// Waits until one of the operations can take place, but no longer than this.
@@ -122,9 +142,12 @@ impl<'a> Select<'a> {
         &mut self,
         timeout: Duration,
     ) -> Result<SelectedOperation<'a>, SelectTimeoutError> {
-        self.check();
-        let index = super::select_timeout(&self.operations, timeout);
-        self.selected(index).ok_or(SelectTimeoutError)
+        if let Some(selected) = self.ready() {
+            return Ok(selected);
+        }
+        let waiting = self.waiting();
+        let index = super::select_timeout(&waiting, timeout);
+        selected(waiting, index).ok_or(SelectTimeoutError)
     }
 
     /// As [`select_timeout`](Select::select_timeout), with a time to end at.
@@ -139,22 +162,141 @@ impl<'a> Select<'a> {
         self.select_timeout(deadline.saturating_duration_since(time::now()))
     }
 
-    #[track_caller]
-    fn check(&self) {
-        let mut all = self.operations.iter().flatten();
-        assert!(
-            all.all(|operation| Rc::strong_count(operation) == 1),
-            "complete the operation that was selected before"
-        );
+    /// One that needs no wait; it takes place when it is completed.
+    #[inline]
+    fn ready(&self) -> Option<SelectedOperation<'a>> {
+        let mut pick = Pick::new(super::arrive());
+        for (index, handle) in self.handles.iter().enumerate() {
+            if handle.is_some_and(Handle::is_ready) {
+                pick.add(index);
+            }
+        }
+        Some(SelectedOperation {
+            index: pick.picked()?,
+            chan: self.handles[pick.picked()?]?.chan(),
+            waited: None,
+        })
     }
 
-    fn selected(&self, index: usize) -> Option<SelectedOperation<'a>> {
-        let operation = Some(Rc::clone(self.operations.get(index)?.as_ref()?));
-        Some(SelectedOperation { index, operation })
+    fn waiting(&self) -> Waiting<'a> {
+        let operation = |handle: &Option<&'a dyn Handle>| handle.map(Handle::operation);
+        self.handles.iter().map(operation).collect()
     }
 }
 
-impl<'a> Operations for Vec<Option<Rc<dyn Dynamic + 'a>>> {
+fn selected(mut waiting: Waiting<'_>, index: usize) -> Option<SelectedOperation<'_>> {
+    let waited = waiting.get_mut(index)?.take()?;
+    Some(SelectedOperation {
+        index,
+        chan: waited.chan(),
+        waited: Some(waited),
+    })
+}
+
+/// A side of a channel, whatever its type.
+trait Handle {
+    fn chan(&self) -> Side;
+    fn is_ready(&self) -> bool;
+    fn is_offered(&self) -> bool;
+    fn operation(&self) -> Box<dyn Dynamic + '_>;
+}
+
+/// Which side, and the address of the channel.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    Receives(*const ()),
+    Sends(*const ()),
+}
+
+impl Side {
+    fn receives<T>(chan: &Chan<T>) -> Side {
+        Side::Receives(std::ptr::from_ref(chan).cast())
+    }
+
+    fn sends<T>(chan: &Chan<T>) -> Side {
+        Side::Sends(std::ptr::from_ref(chan).cast())
+    }
+}
+
+impl<T> Handle for Receiver<T> {
+    fn chan(&self) -> Side {
+        Side::receives(self.chan())
+    }
+
+    fn is_ready(&self) -> bool {
+        self.chan().can_recv(None)
+    }
+
+    fn is_offered(&self) -> bool {
+        self.chan().is_offered()
+    }
+
+    fn operation(&self) -> Box<dyn Dynamic + '_> {
+        Box::new(Receive::new(self))
+    }
+}
+
+impl<T> Handle for Sender<T> {
+    fn chan(&self) -> Side {
+        Side::sends(self.chan())
+    }
+
+    fn is_ready(&self) -> bool {
+        self.chan().can_send(None)
+    }
+
+    fn is_offered(&self) -> bool {
+        false
+    }
+
+    fn operation(&self) -> Box<dyn Dynamic + '_> {
+        Box::new(Offer::new(self))
+    }
+}
+
+/// An operation that has waited, whatever its type.
+trait Dynamic: Operation {
+    fn chan(&self) -> Side;
+
+    /// Puts what it was handed before all else in its channel, where the one that
+    /// knows its type takes it at once.
+    fn lay_out(&self);
+
+    /// Nobody completes it: its item, or its turn, goes to somebody else.
+    fn give_up(&self);
+}
+
+impl<T> Dynamic for Receive<'_, T> {
+    fn chan(&self) -> Side {
+        Side::receives(self.chan)
+    }
+
+    fn lay_out(&self) {
+        if let Some(item) = self.node.take() {
+            self.chan.lay_out(item);
+        }
+    }
+
+    fn give_up(&self) {
+        if let Some(item) = self.node.take() {
+            self.chan.put_back(item);
+        }
+    }
+}
+
+impl<T> Dynamic for Offer<'_, T> {
+    fn chan(&self) -> Side {
+        Side::sends(self.chan)
+    }
+
+    fn lay_out(&self) {}
+
+    fn give_up(&self) {
+        self.chan.settle();
+    }
+}
+
+impl Operations for Waiting<'_> {
     fn count(&self) -> usize {
         self.len()
     }
@@ -182,9 +324,8 @@ impl<'a> Operations for Vec<Option<Rc<dyn Dynamic + 'a>>> {
     }
 
     fn is_offered(&self) -> bool {
-        self.iter()
-            .flatten()
-            .any(|operation| operation.is_offered())
+        let mut all = self.iter().flatten();
+        all.any(|operation| operation.is_offered())
     }
 
     fn settle(&self, picked: Option<usize>) {
@@ -198,77 +339,18 @@ impl<'a> Operations for Vec<Option<Rc<dyn Dynamic + 'a>>> {
     }
 }
 
-/// What a [`SelectedOperation`] needs of an operation whose type it does not know.
-pub trait Dynamic: Operation {
-    /// Its channel.
-    fn channel(&self) -> *const ();
-
-    /// Whether it receives.
-    fn receives(&self) -> bool;
-
-    /// Puts what it has received before all else in its channel, where the one that
-    /// knows its type takes it at once. False if the channel is closed.
-    fn lay_out(&self) -> bool;
-
-    /// Nobody completes it: its item, or its turn, goes to somebody else.
-    fn give_up(&self);
-}
-
-fn address<T>(chan: &Chan<T>) -> *const () {
-    std::ptr::from_ref(chan).cast()
-}
-
-impl<T> Dynamic for Receive<'_, T> {
-    fn channel(&self) -> *const () {
-        address(self.chan)
-    }
-
-    fn receives(&self) -> bool {
-        true
-    }
-
-    fn lay_out(&self) -> bool {
-        self.node
-            .take()
-            .map(|item| self.chan.lay_out(item))
-            .is_some()
-    }
-
-    fn give_up(&self) {
-        if let Some(item) = self.node.take() {
-            self.chan.put_back(item);
-        }
-    }
-}
-
-impl<T> Dynamic for Offer<'_, T> {
-    fn channel(&self) -> *const () {
-        address(self.chan)
-    }
-
-    fn receives(&self) -> bool {
-        false
-    }
-
-    fn lay_out(&self) -> bool {
-        false
-    }
-
-    fn give_up(&self) {
-        self.chan.settle();
-    }
-}
-
 /// The operation that a [`Select`] has picked, to be completed with
-/// [`recv`](SelectedOperation::recv) or [`send`](SelectedOperation::send).
+/// [`recv`](SelectedOperation::recv) or [`send`](SelectedOperation::send), at once: if others run
+/// before, they may take what it was picked for, and then it waits.
 ///
-/// If it is dropped instead, the item goes back to the front of its channel, or the turn
-/// to the next sender.
+/// If it is dropped instead, nothing is lost: its item goes back to the front of the channel, or
+/// its turn to the next sender.
 #[must_use = "complete it with recv or send"]
 pub struct SelectedOperation<'a> {
     index: usize,
-    /// Until somebody else has its turn.
-    operation: Option<Rc<dyn Dynamic + 'a>>,
+    chan: Side,
+    /// The operation, if it has waited, until it is completed.
+    waited: Option<Box<dyn Dynamic + 'a>>,
 }
 
 impl SelectedOperation<'_> {
@@ -278,7 +360,7 @@ impl SelectedOperation<'_> {
         self.index
     }
 
-    /// Completes a receive operation. Not a suspension point.
+    /// Completes a receive operation.
     ///
     /// # Errors
     /// The channel is closed.
@@ -288,19 +370,21 @@ impl SelectedOperation<'_> {
     #[track_caller]
     pub fn recv<T>(self, receiver: &Receiver<T>) -> Result<T, RecvError> {
         let chan = receiver.chan();
-        let selected = (self.operation.as_ref())
-            .filter(|operation| operation.receives() && operation.channel() == address(chan));
-        let Some(operation) = selected else {
-            panic!("this receiver was not selected");
-        };
-        match operation.lay_out() {
-            true => chan.fetch().ok_or(RecvError),
-            false => Err(RecvError),
+        assert!(
+            self.chan == Side::receives(chan),
+            "this receiver was not selected"
+        );
+        if let Some(waited) = &self.waited {
+            waited.lay_out();
+        }
+        match chan.recv_now(None) {
+            Ok(item) => Ok(item),
+            Err(TryRecvError::Closed) => Err(RecvError),
+            Err(TryRecvError::Empty) => chan.wait_to_recv(Location::caller()),
         }
     }
 
-    /// Completes a send operation. Waits only if the room was taken by somebody since it
-    /// was selected.
+    /// Completes a send operation.
     ///
     /// # Errors
     /// All receivers are gone: the item comes back.
@@ -310,17 +394,20 @@ impl SelectedOperation<'_> {
     #[track_caller]
     pub fn send<T>(mut self, sender: &Sender<T>, item: T) -> Result<(), SendError<T>> {
         let chan = sender.chan();
-        let selected = (self.operation)
-            .take_if(|operation| !operation.receives() && operation.channel() == address(chan));
-        assert!(selected.is_some(), "this sender was not selected");
+        assert!(
+            self.chan == Side::sends(chan),
+            "this sender was not selected"
+        );
+        // The claim has its turn.
+        self.waited = None;
         Offer::new(sender).claim().send(item)
     }
 }
 
 impl Drop for SelectedOperation<'_> {
     fn drop(&mut self) {
-        if let Some(operation) = &self.operation {
-            operation.give_up();
+        if let Some(waited) = &self.waited {
+            waited.give_up();
         }
     }
 }
@@ -336,7 +423,7 @@ impl fmt::Debug for SelectedOperation<'_> {
 impl fmt::Debug for Select<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Select")
-            .field("operations", &self.operations.iter().flatten().count())
+            .field("operations", &self.handles.iter().flatten().count())
             .finish_non_exhaustive()
     }
 }

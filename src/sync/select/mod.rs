@@ -71,7 +71,8 @@ fn arrive<'a>() -> Option<&'a Scheduler> {
     scheduler
 }
 
-/// Lets one of those take place that are ready.
+/// One of those that are ready. It takes place when its result is asked for, which is
+/// at once.
 #[inline(always)]
 fn now(
     operations: &(impl Operations + ?Sized),
@@ -80,9 +81,7 @@ fn now(
 ) -> Option<usize> {
     let mut pick = Pick::new(scheduler);
     operations.poll(me, 0, &mut pick);
-    let index = pick.picked()?;
-    operations.perform(me, index);
-    Some(index)
+    pick.picked()
 }
 
 #[cold]
@@ -142,6 +141,7 @@ fn glance(operations: &dyn Operations, scheduler: &Scheduler) -> usize {
 fn served(operations: &dyn Operations, scheduler: &Scheduler, waiter: &Waiter) -> Option<usize> {
     waiter.served().or_else(|| {
         let index = now(operations, Some(scheduler), Some(waiter))?;
+        operations.perform(Some(waiter), index);
         waiter.serve_itself(index);
         Some(index)
     })

@@ -15,7 +15,7 @@ pub trait Operation {
     /// Whether it can take place at once, with somebody else than `me`.
     fn is_ready(&self, me: Option<&Waiter>) -> bool;
 
-    /// Lets it take place, right after `is_ready`.
+    /// Lets it take place while it stands in a queue, right after `is_ready`.
     fn perform(&self, me: Option<&Waiter>);
 
     /// Stands in the queue of its channel.
@@ -31,7 +31,7 @@ pub trait Operation {
 /// Receives from a channel.
 pub struct Receive<'a, T> {
     pub(super) chan: &'a Chan<T>,
-    /// Holds the item once this was picked; nothing if the channel is closed.
+    /// Holds the item if this was picked while it stood in the queue.
     pub(super) node: Node<T>,
 }
 
@@ -52,7 +52,10 @@ impl<'a, T> Receive<'a, T> {
     /// The channel is closed.
     #[inline(always)]
     pub fn result(&self) -> Result<T, RecvError> {
-        self.node.take().ok_or(RecvError)
+        match self.node.take() {
+            Some(item) => Ok(item),
+            None => self.chan.recv_now(None).map_err(|_| RecvError),
+        }
     }
 }
 
@@ -75,7 +78,7 @@ impl<T> Operation for Receive<'_, T> {
     }
 
     fn is_offered(&self) -> bool {
-        self.chan.sending.first(None) == Some(Tag::Offer)
+        self.chan.is_offered()
     }
 
     fn settle(&self) {}

@@ -2,7 +2,7 @@
 //   ["i", {program, virtual}]                 about the run
 //   ["L", file, line, first?, [source…]?]     a place; numbered in their order
 //   ["W", text]                               why somebody waits; likewise
-//   ["s", at, who, by, place, name]           spawned; by -1 the run, -2 a timer, -3 a thread
+//   ["s", at, who, by, place, name]           spawned; by -1 the run, -2 a timer, -3 a thread, -4 a descriptor
 //   ["b", at, who, ready]                     its step begins, others are ready
 //   ["y", at, who, place?] ["p", at, who, why, place, holders?] ["n", at, who]
 //                                             it ends: with a yield, a wait, or no stack
@@ -59,7 +59,7 @@ function read(text) {
 const t = { events: [], lanes: [], places: [], reasons: [], about: {} };
 const label = (lane) => t.lanes[lane].name || "#" + t.lanes[lane].id;
 const full = (lane) => (t.lanes[lane].name ? t.lanes[lane].name + " " : "") + "#" + t.lanes[lane].id;
-const actor = (by) => (by >= 0 ? label(by) : by === -2 ? "A timer" : by === -3 ? "Another thread" : "The run");
+const actor = (by) => (by >= 0 ? label(by) : by === -2 ? "A timer" : by === -3 ? "Another thread" : by === -4 ? "A descriptor" : "The run");
 const placeText = (place) => (t.places[place] ? t.places[place].file + ":" + t.places[place].line : "");
 
 /** The last event of a lane that is not after `moment`: its place in `own`, or -1. */

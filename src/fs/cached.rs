@@ -1,0 +1,78 @@
+//! Reads that never wait for the disk: `preadv2` with `RWF_NOWAIT`.
+//!
+//! A thread's help costs a hundred times what it takes to copy a page that the
+//! kernel has in memory. Where the kernel would have to wait, or does not know
+//! how not to (some file systems, terminals), it says so, and the thread does the work.
+
+use std::io::IoSliceMut;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use rustix::io::{Errno, ReadWriteFlags};
+
+/// What the kernel takes for the file's cursor, which then moves.
+const CURSOR: u64 = u64::MAX;
+
+/// What the handles of one open file know of it in common.
+#[derive(Debug)]
+pub(super) struct State {
+    /// Whether it is worth a try.
+    supported: AtomicBool,
+    /// Calls on threads that may hold the kernel's lock on the cursor.
+    in_thread: AtomicUsize,
+}
+
+impl State {
+    pub(super) fn new() -> State {
+        State {
+            supported: AtomicBool::new(true),
+            in_thread: AtomicUsize::new(0),
+        }
+    }
+
+    /// Counts a call on a thread.
+    pub(super) fn enter_thread(&self) -> InThread<'_> {
+        self.in_thread.fetch_add(1, Ordering::Relaxed);
+        InThread(&self.in_thread)
+    }
+
+    /// Whether nobody holds the cursor for long.
+    pub(super) fn cursor_is_free(&self) -> bool {
+        self.in_thread.load(Ordering::Relaxed) == 0
+    }
+
+    /// Reads what is in memory, at an offset or the cursor. None if a thread has
+    /// to do it, which then finds the error, if that is why.
+    pub(super) fn read(
+        &self,
+        file: impl AsFd,
+        buffers: &mut [IoSliceMut<'_>],
+        offset: Option<u64>,
+    ) -> Option<usize> {
+        let offset = match offset {
+            None if self.cursor_is_free() => CURSOR,
+            Some(offset) if offset <= i64::MAX as u64 => offset,
+            _ => return None,
+        };
+        if !self.supported.load(Ordering::Relaxed) {
+            return None;
+        }
+        match rustix::io::preadv2(file, buffers, offset, ReadWriteFlags::NOWAIT) {
+            Ok(read) => Some(read),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::SPIPE) => {
+                self.supported.store(false, Ordering::Relaxed);
+                None
+            }
+            Err(_) => None,
+        }
+    }
+}
+
+/// See [`State::enter_thread`].
+pub(super) struct InThread<'a>(&'a AtomicUsize);
+
+impl Drop for InThread<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,104 @@
+//! Standard output and error, and copying.
+
+use std::io::{self, Read, Write};
+
+use crate::to_thread::try_to_thread;
+
+/// The standard output; see [`Stdout`]. As [`std::io::stdout`].
+#[must_use]
+pub fn stdout() -> Stdout {
+    Stdout(())
+}
+
+/// The standard error; see [`Stderr`]. As [`std::io::stderr`].
+#[must_use]
+pub fn stderr() -> Stderr {
+    Stderr(())
+}
+
+macro_rules! output {
+    ($type:ident, $std:ident, $what:literal) => {
+        #[doc = concat!("The standard ", $what, ", for what a slow terminal or a full pipe may hold up. As")]
+        #[doc = concat!("[`std::io::", stringify!($type), "`].")]
+        ///
+        /// A thread of the pool writes to std's own, with the same buffer, so that
+        /// this and `print!` come in order. That costs some tens of microseconds a
+        /// call; `print!` writes in place, and blocks all if nobody reads.
+        ///
+        /// Each write and flush is a suspension point. A cancel waits until the
+        /// bytes are taken. `write_all` takes all in one call.
+        ///
+        /// ```
+        /// use std::io::Write;
+        ///
+        #[doc = concat!("corobin::run(|| writeln!(corobin::io::", stringify!($std), "(), \"hello\"))?;")]
+        /// # Ok::<(), std::io::Error>(())
+        /// ```
+        #[derive(Debug)]
+        pub struct $type(());
+
+        impl Write for $type {
+            #[track_caller]
+            fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+                try_to_thread(|| io::$std().write(buf))
+            }
+
+            #[track_caller]
+            fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
+                try_to_thread(|| io::$std().write_all(buf))
+            }
+
+            /// Formats first, and writes in one call.
+            #[track_caller]
+            fn write_fmt(&mut self, text: std::fmt::Arguments<'_>) -> io::Result<()> {
+                let text = std::fmt::format(text);
+                self.write_all(text.as_bytes())
+            }
+
+            #[track_caller]
+            fn flush(&mut self) -> io::Result<()> {
+                try_to_thread(|| io::$std().flush())
+            }
+        }
+    };
+}
+
+output!(Stdout, stdout, "output");
+output!(Stderr, stderr, "error");
+
+/// Copies all that `from` gives to `to`, and returns how much that was. As
+/// [`std::io::copy`], with a larger buffer, since what a thread's help is needed
+/// for costs by the call.
+///
+/// A suspension point where they are. A cancel drops what was read and is not yet
+/// written.
+///
+/// # Errors
+/// Those of the two.
+///
+/// ```
+/// let mut to = Vec::new();
+/// let copied = corobin::run(|| corobin::io::copy(&mut &b"hello"[..], &mut to))?;
+/// assert_eq!((copied, &to[..]), (5, &b"hello"[..]));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[track_caller]
+pub fn copy<R, W>(from: &mut R, to: &mut W) -> io::Result<u64>
+where
+    R: Read + ?Sized,
+    W: Write + ?Sized,
+{
+    let mut buf = vec![0; 64 << 10];
+    let mut copied = 0;
+    loop {
+        match from.read(&mut buf) {
+            Ok(0) => return Ok(copied),
+            Ok(read) => {
+                to.write_all(&buf[..read])?;
+                copied += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}

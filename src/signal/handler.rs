@@ -1,0 +1,124 @@
+//! What runs when a signal comes.
+//!
+//! The `signal-hook` crate owns the handlers, so that libraries can share them.
+//! What we add per listener writes the signal's number to that listener's pipe.
+//! What we add per signal, the first time that somebody listens to it, does what
+//! the system would have done, as long as nobody listens.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use signal_hook::SigId;
+use signal_hook::consts::FORBIDDEN;
+use signal_hook::low_level::{emulate_default_handler, register, unregister};
+
+/// How many listen to each signal that was ever listened to.
+static LISTENERS: Mutex<BTreeMap<i32, Arc<AtomicUsize>>> = Mutex::new(BTreeMap::new());
+
+/// Writes a signal's number to a pipe each time it comes, until it is dropped.
+pub(super) struct Listener {
+    signal: i32,
+    id: SigId,
+    count: Arc<AtomicUsize>,
+}
+
+impl Listener {
+    /// # Errors
+    /// It is no signal, or one that cannot be listened to.
+    pub(super) fn new(signal: i32, pipe: &Arc<OwnedFd>) -> io::Result<Listener> {
+        let byte = match u8::try_from(signal) {
+            Ok(byte) if byte != 0 && !FORBIDDEN.contains(&signal) => byte,
+            _ => {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    format!("signal {signal} cannot be listened to"),
+                ));
+            }
+        };
+        let mut listeners = LISTENERS.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = listeners.get(&signal).cloned();
+        let by_default = known.is_none() && is_default(signal)?;
+        let count = known.clone().unwrap_or_default();
+        count.fetch_add(1, Ordering::SeqCst);
+        let pipe = Arc::clone(pipe);
+        let write = move || {
+            // If it is full, nobody has received for very long.
+            let _ = rustix::io::write(&pipe, &[byte]);
+        };
+        // SAFETY: the action makes one system call, which is allowed in a
+        // handler, and does not panic. The crate keeps errno, and drops the
+        // closure outside of handlers.
+        let id = unsafe { register(signal, write) }.inspect_err(|_| {
+            count.fetch_sub(1, Ordering::SeqCst);
+        })?;
+        // What fails from here on drops, and so ends, what has begun.
+        let listener = Listener { signal, id, count };
+        if known.is_none() {
+            use_signal_stack(signal)?;
+            if by_default {
+                emulate_default(signal, Arc::clone(&listener.count))?;
+            }
+            listeners.insert(signal, Arc::clone(&listener.count));
+        }
+        Ok(listener)
+    }
+
+    pub(super) fn signal(&self) -> i32 {
+        self.signal
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Ordering::SeqCst);
+        unregister(self.id);
+    }
+}
+
+/// Does what the system does by default, as long as nobody listens.
+fn emulate_default(signal: i32, listeners: Arc<AtomicUsize>) -> io::Result<()> {
+    let act = move || {
+        if listeners.load(Ordering::SeqCst) == 0 {
+            // It fails for signals that it does not know, which are ignored then.
+            let _ = emulate_default_handler(signal);
+        }
+    };
+    // SAFETY: an atomic load, and a function made for handlers; it does not panic.
+    unsafe { register(signal, act) }?;
+    Ok(())
+}
+
+fn action(signal: i32) -> io::Result<libc::sigaction> {
+    let mut action = MaybeUninit::uninit();
+    // SAFETY: with no new action the call only writes the present one.
+    let done = unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) };
+    if done != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it has succeeded, so it has written it.
+    Ok(unsafe { action.assume_init() })
+}
+
+/// Whether the system does with it what it does by default.
+fn is_default(signal: i32) -> io::Result<bool> {
+    Ok(action(signal)?.sa_sigaction == libc::SIG_DFL)
+}
+
+/// Lets the handler run on the thread's signal stack, which std gives to each of
+/// its threads: a coroutine's own may be too small for what the kernel saves.
+fn use_signal_stack(signal: i32) -> io::Result<()> {
+    let mut action = action(signal)?;
+    action.sa_flags |= libc::SA_ONSTACK;
+    // SAFETY: the handler stays the one that is installed, which does not care
+    // for the stack that it runs on.
+    let done = unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
+    if done != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}

@@ -1,0 +1,318 @@
+//! Queues of coroutines that wait, first in, first out: all of `sync` is built on
+//! this.
+//!
+//! A waiter's [`Node`] is on its own stack, linked into a [`WaitQueue`] while a
+//! closure runs in which it parks. Whoever has something for a waiter hands it
+//! over: [`WaitQueue::give`] puts a value into the first node, [`WaitQueue::take`]
+//! takes out what the waiter has brought, and both end its wait, so that nobody can
+//! come between. A waiter that is about to be unwound, or was handed something by
+//! another queue, is passed over: what comes first counts.
+//!
+//! ```text
+//!  WaitQueue            stack of one waiter     stack of another
+//! ┌───────┐  first      ┌──────────────┐ next   ┌──────────────┐
+//! │ ends  │────────────▶│ Node  links  │───────▶│ Node  links  │
+//! │       │──┐          │       slot   │◀───────│       slot   │
+//! └───────┘  │ last     └──────┬───────┘ prev   └──────┬───────┘
+//!            └─────────────────┼────────────────▶      │
+//!                       Waiter ▼                Waiter ▼
+//!                       who, and which of its nodes was served
+//! ```
+//!
+//! A coroutine may stand in many queues at once, with one [`Waiter`] and as many
+//! nodes. Nothing here runs code of the user's: values are only moved.
+
+mod node;
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::ptr::{self, NonNull};
+
+use crate::coroutine::Awaited;
+use crate::scheduler::{self, Scheduler};
+use crate::suspend;
+
+pub use node::{Crowd, Node, Tag, Waiter};
+use node::{Ends, Link, Links, NONE};
+
+/// How a coroutine parks: the functions of [`suspend`] that a closure could name, were
+/// closures always inlined.
+enum Park<'a> {
+    Raising(&'a dyn Awaited, &'static Location<'static>),
+    Deaf(&'a dyn Awaited, &'static Location<'static>),
+    OrDue(&'a dyn Awaited, &'static Location<'static>),
+}
+
+impl Park<'_> {
+    /// False if it does not go on.
+    #[inline(always)]
+    fn once(&self, scheduler: &Scheduler) -> bool {
+        match *self {
+            Park::Raising(what, at) => suspend::park_on(scheduler, what, at),
+            Park::Deaf(what, at) => suspend::park_deaf(scheduler, what, at),
+            Park::OrDue(what, at) => return suspend::park_or_due(scheduler, what, at),
+        }
+        true
+    }
+}
+
+/// Coroutines that wait for a `T`, or that bring one.
+pub struct WaitQueue<T = ()> {
+    ends: Ends,
+    _nodes: PhantomData<Cell<Option<T>>>,
+}
+
+impl<T> WaitQueue<T> {
+    pub(crate) const fn new() -> WaitQueue<T> {
+        WaitQueue {
+            ends: Ends {
+                first: Cell::new(None),
+                last: Cell::new(None),
+            },
+            _nodes: PhantomData,
+        }
+    }
+
+    /// Puts a node at the end.
+    ///
+    /// # Safety
+    /// The node is in no queue, and is not moved or dropped before it is unlinked. Queue
+    /// and waiter live as long as it is in the queue.
+    #[inline(always)]
+    unsafe fn push(&self, node: &Node<T>, waiter: *const Waiter, index: usize, sibling: Link) {
+        let place = node.place();
+        let last = self.ends.last.replace(Some(place));
+        let links = Links {
+            ends: Cell::new(&self.ends),
+            prev: Cell::new(last),
+            next: Cell::new(None),
+            sibling,
+            waiter,
+            index,
+            tag: node.tag,
+            stands: &node.stands,
+        };
+        // SAFETY: the node is in no queue, so nobody else looks at its links; those of the
+        // last are in this queue, so valid.
+        unsafe {
+            (*node.links.get()).write(links);
+            match last {
+                Some(last) => last.as_ref().next.set(Some(place)),
+                None => self.ends.first.set(Some(place)),
+            }
+        }
+    }
+
+    /// Whether nobody stands in it; false also if all who do are passed over.
+    #[inline(always)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ends.first.get().is_none()
+    }
+
+    /// The first node that `wanted` says yes to, of a waiter that takes what it is
+    /// handed and is not `me`. Those who do not take anything any more are
+    /// unlinked on the way.
+    #[inline(always)]
+    fn find(
+        &self,
+        me: Option<&Waiter>,
+        wanted: impl Fn(Tag) -> bool,
+    ) -> Option<(NonNull<Node<T>>, &Scheduler)> {
+        if self.is_empty() {
+            return None;
+        }
+        let scheduler = scheduler::current();
+        let me = me.map_or(ptr::null(), ptr::from_ref);
+        let mut next = self.ends.first.get();
+        while let Some(place) = next {
+            // SAFETY: links in a queue are valid, and so is the waiter.
+            let (links, waiter) = unsafe { (place.as_ref(), &*place.as_ref().waiter) };
+            next = links.next.get();
+            if ptr::eq(waiter, me) {
+                continue;
+            }
+            if !waiter.accepts(scheduler) {
+                // SAFETY: the node is valid, and we are its queue.
+                unsafe { Links::unlink(place) };
+            } else if wanted(links.tag) {
+                return Some((place.cast(), scheduler?));
+            }
+        }
+        None
+    }
+
+    /// Ends the wait of a node that was found.
+    ///
+    /// # Safety
+    /// `find` has just found it.
+    #[inline(always)]
+    unsafe fn serve(node: NonNull<Node<T>>, scheduler: &Scheduler) {
+        // SAFETY: links in a queue are valid, and so is the waiter.
+        unsafe {
+            let place = node.cast::<Links>();
+            let waiter = &*place.as_ref().waiter;
+            waiter.served.set(place.as_ref().index);
+            Links::unlink(place);
+            scheduler.wake(waiter.raw);
+        }
+    }
+
+    /// The tag of the first waiter but `me`.
+    #[inline(always)]
+    pub(crate) fn first(&self, me: Option<&Waiter>) -> Option<Tag> {
+        let (node, _) = self.find(me, |_| true)?;
+        // SAFETY: a node in a queue is valid.
+        Some(unsafe { node.as_ref() }.tag)
+    }
+
+    /// Whether the first waiter is `me`, or there is none.
+    pub(crate) fn is_turn_of(&self, me: Option<&Waiter>) -> bool {
+        self.find(None, |_| true).is_none_or(|(node, _)| {
+            // SAFETY: links in a queue are valid.
+            let first = unsafe { node.cast::<Links>().as_ref() }.waiter;
+            ptr::eq(first, me.map_or(ptr::null(), ptr::from_ref))
+        })
+    }
+
+    /// Hands `value` to the first waiter but `me`, and ends its wait.
+    ///
+    /// # Errors
+    /// Nobody waits: the value comes back.
+    #[inline(always)]
+    pub(crate) fn give(&self, value: T, me: Option<&Waiter>) -> Result<(), T> {
+        let Some((node, scheduler)) = self.find(me, |_| true) else {
+            return Err(value);
+        };
+        // SAFETY: a node in a queue is valid; it was just found.
+        unsafe {
+            node.as_ref().put(value);
+            WaitQueue::serve(node, scheduler);
+        }
+        Ok(())
+    }
+
+    /// Takes what the first waiter with this tag but `me` has brought, and ends its
+    /// wait.
+    #[inline(always)]
+    pub(crate) fn take(&self, tag: Tag, me: Option<&Waiter>) -> Option<T> {
+        let (node, scheduler) = self.find(me, |other| other == tag)?;
+        // SAFETY: a node in a queue is valid; it was just found.
+        unsafe {
+            let value = node.as_ref().take();
+            WaitQueue::serve(node, scheduler);
+            value
+        }
+    }
+
+    /// Wakes the first waiter but `me`, which stays where it is and sees for itself
+    /// what there is.
+    pub(crate) fn nudge(&self, me: Option<&Waiter>) {
+        if let Some((node, scheduler)) = self.find(me, |_| true) {
+            // SAFETY: links in a queue are valid, and so is the waiter.
+            scheduler.wake(unsafe { (*node.cast::<Links>().as_ref().waiter).raw });
+        }
+    }
+
+    /// Ends all waits, with nothing given and nothing taken. Gives their number.
+    pub(crate) fn release_all(&self) -> usize {
+        let mut released = 0;
+        while let Some((node, scheduler)) = self.find(None, |_| true) {
+            // SAFETY: it was just found.
+            unsafe { WaitQueue::serve(node, scheduler) };
+            released += 1;
+        }
+        released
+    }
+
+    /// How many wait.
+    pub(crate) fn count(&self) -> usize {
+        let count = Cell::new(0);
+        self.find(None, |_| {
+            count.set(count.get() + 1);
+            false
+        });
+        count.get()
+    }
+
+    /// Stands in the queue until it is served, or unwinds. Gives what it was given, or
+    /// what it brought and nobody has taken.
+    ///
+    /// All of it is inlined into the caller: each return between a switch and the code
+    /// that goes on there would be mispredicted.
+    #[inline(always)]
+    pub(crate) fn wait(
+        &self,
+        scheduler: &Scheduler,
+        tag: Tag,
+        value: Option<T>,
+        what: &dyn Awaited,
+        at: &'static Location<'static>,
+    ) -> Option<T> {
+        let park = Park::Raising(what, at);
+        self.wait_by(scheduler, tag, value, park).1
+    }
+
+    /// As [`WaitQueue::wait`], whatever becomes due.
+    pub(crate) fn wait_deaf(
+        &self,
+        scheduler: &Scheduler,
+        tag: Tag,
+        value: Option<T>,
+        what: &dyn Awaited,
+        at: &'static Location<'static>,
+    ) -> Option<T> {
+        let park = Park::Deaf(what, at);
+        self.wait_by(scheduler, tag, value, park).1
+    }
+
+    /// As [`WaitQueue::wait`], but says false where that would raise.
+    pub(crate) fn wait_or_due(
+        &self,
+        scheduler: &Scheduler,
+        what: &dyn Awaited,
+        at: &'static Location<'static>,
+    ) -> bool {
+        let park = Park::OrDue(what, at);
+        self.wait_by(scheduler, Tag::Plain, None, park).0
+    }
+
+    /// Stands in the queue until it is served, which gives true, or `park` says that it
+    /// does not go on.
+    #[inline(always)]
+    fn wait_by(
+        &self,
+        scheduler: &Scheduler,
+        tag: Tag,
+        value: Option<T>,
+        park: Park<'_>,
+    ) -> (bool, Option<T>) {
+        /// Unlinks a node.
+        struct Standing<'a, T>(&'a Node<T>);
+        impl<T> Drop for Standing<'_, T> {
+            #[inline(always)]
+            fn drop(&mut self) {
+                // SAFETY: the node is borrowed, and so is its queue in the frame around us.
+                unsafe { Links::unlink(self.0.place()) };
+            }
+        }
+        let waiter = Waiter::new(scheduler);
+        let node = Node::new(tag, value);
+        // SAFETY: the node is new, and unlinked when this frame is left; queue and waiter
+        // live longer.
+        unsafe { self.push(&node, &waiter, 0, None) };
+        let standing = Standing(&node);
+        let mut goes_on = true;
+        while goes_on && waiter.served.get() == NONE {
+            goes_on = park.once(scheduler);
+        }
+        drop(standing);
+        (waiter.served.get() != NONE, node.take())
+    }
+}
+
+impl<T> Default for WaitQueue<T> {
+    fn default() -> WaitQueue<T> {
+        WaitQueue::new()
+    }
+}

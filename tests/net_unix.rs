@@ -1,0 +1,240 @@
+//! Unix sockets and UDP: what std promises, on both backends.
+
+#[path = "common/backends.rs"]
+mod backends;
+
+use std::io::{ErrorKind, Read, Write};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use backends::on_each;
+use corobin::net::{Shutdown, SocketOptions, UdpSocket, UnixDatagram, UnixListener, UnixStream};
+use corobin::{scope, sleep, spawn, timeout, yield_now};
+
+/// A path for a socket, removed in the end.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Place {
+        let file = format!("corobin-{}-{name}", std::process::id());
+        let place = Place(std::env::temp_dir().join(file));
+        let _ = std::fs::remove_file(&place.0);
+        place
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn streams_at_a_path() {
+    on_each(|| {
+        let place = Place::new("streams");
+        let listener = UnixListener::bind(&place.0).unwrap();
+        let server = spawn(move || {
+            for stream in listener.incoming().take(3) {
+                let mut stream = stream.unwrap();
+                let mut text = String::new();
+                stream.read_to_string(&mut text).unwrap();
+                stream.write_all(text.to_uppercase().as_bytes()).unwrap();
+            }
+        });
+        for word in ["a", "bc", "def"] {
+            let mut stream = UnixStream::connect(&place.0).unwrap();
+            assert_eq!(stream.peer_addr().unwrap().as_pathname(), Some(&*place.0));
+            stream.write_all(word.as_bytes()).unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            assert_eq!(answer, word.to_uppercase());
+        }
+        server.join().unwrap();
+        // Nobody listens any more.
+        let error = UnixStream::connect(&place.0).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+        let error = UnixStream::connect("/nonexistent/socket").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        let error = UnixStream::connect("x".repeat(200)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    });
+}
+
+#[test]
+fn abstract_addresses() {
+    on_each(|| {
+        let name = format!("corobin-{}", std::process::id());
+        let address = SocketAddr::from_abstract_name(name).unwrap();
+        let listener = UnixListener::bind_addr(&address).unwrap();
+        let connect = spawn(move || UnixStream::connect_addr(&address).unwrap());
+        let (mut one, _) = listener.accept().unwrap();
+        let mut two = connect.join().unwrap();
+        one.write_all(b"x").unwrap();
+        assert_eq!(two.read(&mut [0]).unwrap(), 1);
+    });
+}
+
+#[test]
+fn a_full_queue_makes_the_next_connection_wait() {
+    on_each(|| {
+        let place = Place::new("queue");
+        let listener = UnixListener::bind(&place.0).unwrap();
+        rustix::net::listen(&listener, 1).unwrap();
+        let mut waiting = Vec::new();
+        let time = Duration::from_millis(30);
+        while let Ok(stream) = timeout(time, || UnixStream::connect(&place.0).unwrap()) {
+            waiting.push(stream);
+        }
+        scope(|s| {
+            let late = s.spawn(|| UnixStream::connect(&place.0).unwrap());
+            yield_now();
+            assert!(!late.is_finished());
+            for _ in 0..=waiting.len() {
+                listener.accept().unwrap();
+            }
+            late.join().unwrap();
+        });
+    });
+}
+
+#[test]
+fn packets_at_a_path() {
+    on_each(|| {
+        let (here, there) = (Place::new("here"), Place::new("there"));
+        let one = UnixDatagram::bind(&here.0).unwrap();
+        let two = UnixDatagram::bind(&there.0).unwrap();
+        let receiver = spawn(move || {
+            let mut buf = [0; 64];
+            let (length, from) = two.recv_from(&mut buf).unwrap();
+            two.send_to_addr(&buf[..length], &from).unwrap();
+            two
+        });
+        one.send_to(b"hello", &there.0).unwrap();
+        let mut buf = [0; 64];
+        assert_eq!(one.peek(&mut buf).unwrap(), 5);
+        assert_eq!(one.recv(&mut buf).unwrap(), 5);
+        let two = receiver.join().unwrap();
+        one.connect(&there.0).unwrap();
+        one.send(b"again").unwrap();
+        assert_eq!(two.recv(&mut buf).unwrap(), 5);
+        two.set_read_timeout(Some(Duration::from_millis(5)))
+            .unwrap();
+        assert_eq!(
+            two.recv(&mut buf).unwrap_err().kind(),
+            ErrorKind::WouldBlock
+        );
+    });
+}
+
+#[test]
+fn a_receiver_that_is_slow_makes_senders_of_packets_wait() {
+    const PACKETS: u32 = 500;
+    on_each(|| {
+        let place = Place::new("slow");
+        let receiver = UnixDatagram::bind(&place.0).unwrap();
+        let path = place.0.clone();
+        let unconnected = spawn(move || {
+            let sender = UnixDatagram::unbound().unwrap();
+            (0..PACKETS)
+                .for_each(|n| assert_eq!(sender.send_to(&n.to_le_bytes(), &path).unwrap(), 4));
+        });
+        let path = place.0.clone();
+        let connected = spawn(move || {
+            let sender = UnixDatagram::unbound().unwrap();
+            sender.connect(&path).unwrap();
+            (0..PACKETS).for_each(|n| assert_eq!(sender.send(&n.to_le_bytes()).unwrap(), 4));
+        });
+        sleep(Duration::from_millis(10));
+        assert!(!unconnected.is_finished() && !connected.is_finished());
+        for _ in 0..2 * PACKETS {
+            assert_eq!(receiver.recv(&mut [0; 8]).unwrap(), 4);
+        }
+        unconnected.join().unwrap();
+        connected.join().unwrap();
+    });
+}
+
+#[test]
+fn pairs() {
+    on_each(|| {
+        let (mut one, two) = UnixStream::pair().unwrap();
+        let clone = two.try_clone().unwrap();
+        let reader = spawn(move || (&clone).read(&mut [0; 8]).unwrap());
+        yield_now();
+        one.write_all(b"abc").unwrap();
+        assert_eq!(reader.join().unwrap(), 3);
+        drop(one);
+        assert_eq!((&two).read(&mut [0]).unwrap(), 0);
+
+        let (one, two) = UnixDatagram::pair().unwrap();
+        let reader = spawn(move || two.recv(&mut [0; 8]).unwrap());
+        yield_now();
+        one.send(b"abc").unwrap();
+        assert_eq!(reader.join().unwrap(), 3);
+    });
+}
+
+#[test]
+fn packets_over_udp() {
+    on_each(|| {
+        let one = UdpSocket::bind("localhost:0").unwrap();
+        let two = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let to = two.local_addr().unwrap();
+        let receiver = spawn(move || {
+            let mut buf = [0; 16];
+            assert_eq!(two.peek_from(&mut buf).unwrap().0, 3);
+            let (length, from) = two.recv_from(&mut buf).unwrap();
+            two.connect(from).unwrap();
+            two.send(&buf[..length]).unwrap();
+            assert_eq!(two.peer_addr().unwrap(), from);
+        });
+        yield_now();
+        let here = ("127.0.0.1", to.port());
+        assert_eq!(one.send_to(b"abc", here).unwrap(), 3);
+        let mut buf = [0; 16];
+        assert_eq!(one.recv(&mut buf).unwrap(), 3);
+        receiver.join().unwrap();
+
+        one.set_read_timeout(Some(Duration::from_millis(5)))
+            .unwrap();
+        let error = one.recv_from(&mut buf).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        let zero = one.set_read_timeout(Some(Duration::ZERO)).unwrap_err();
+        assert_eq!(zero.kind(), ErrorKind::InvalidInput);
+        one.set_broadcast(true).unwrap();
+        assert!(one.broadcast().unwrap());
+    });
+}
+
+#[test]
+fn a_port_that_nobody_listens_at_is_an_error_of_a_connected_socket() {
+    on_each(|| {
+        let one = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let gone = UdpSocket::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        one.connect(gone).unwrap();
+        let reader = {
+            let one = one.try_clone().unwrap();
+            spawn(move || one.recv(&mut [0]).unwrap_err().kind())
+        };
+        yield_now();
+        one.send(b"x").unwrap();
+        assert_eq!(reader.join().unwrap(), ErrorKind::ConnectionRefused);
+    });
+}
+
+#[test]
+fn sockets_that_share_a_port() {
+    on_each(|| {
+        let mut options = SocketOptions::new();
+        options.reuse_port(true);
+        let one = options.bind_udp("127.0.0.1:0").unwrap();
+        options.bind_udp(one.local_addr().unwrap()).unwrap();
+    });
+}
