@@ -17,7 +17,11 @@ pub(crate) struct Clock {
 /// A reading in milliseconds, in the few bytes that a task has left for it. Repeats
 /// after 34 years.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Stamp([u8; 5]);
+#[repr(C, packed)]
+pub(crate) struct Stamp {
+    low: u32,
+    high: u8,
+}
 
 impl Clock {
     pub(crate) fn new(virtual_time: bool) -> Clock {
@@ -47,15 +51,17 @@ impl Clock {
     /// The last reading.
     #[inline(always)]
     pub(crate) fn stamp(&self) -> Stamp {
-        let [a, b, c, d, e, ..] = self.stamp.get().to_le_bytes();
-        Stamp([a, b, c, d, e])
+        let stamp = self.stamp.get();
+        Stamp {
+            low: stamp as u32,
+            high: (stamp >> 32) as u8,
+        }
     }
 
     /// From the reading of a stamp to the last one.
     pub(crate) fn age(&self, of: Stamp) -> Duration {
         const MASK: u64 = (1 << 40) - 1;
-        let [a, b, c, d, e] = of.0;
-        let then = u64::from_le_bytes([a, b, c, d, e, 0, 0, 0]);
+        let then = u64::from(of.high) << 32 | u64::from(of.low);
         Duration::from_millis(self.stamp.get().wrapping_sub(then) & MASK)
     }
 
