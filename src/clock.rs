@@ -16,10 +16,11 @@ pub(crate) struct Clock {
 
 /// A reading in milliseconds, in the few bytes that a task has left for it. Repeats
 /// after 34 years.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
+#[repr(C, packed)]
 pub(crate) struct Stamp {
-    pub(crate) low: u32,
-    pub(crate) high: u8,
+    low: u32,
+    high: u8,
 }
 
 impl Clock {

@@ -8,7 +8,7 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub(crate) struct Inbox<M> {
     /// The loop sleeps where only the bell wakes it.
     dozes: AtomicBool,
     /// An eventfd(2).
-    bell: Mutex<Option<Arc<OwnedFd>>>,
+    bell: RwLock<Option<Arc<OwnedFd>>>,
 }
 
 impl<M> Inbox<M> {
@@ -40,7 +40,7 @@ impl<M> Inbox<M> {
             doors: AtomicUsize::new(0),
             thread: thread::current(),
             dozes: AtomicBool::new(false),
-            bell: Mutex::new(None),
+            bell: RwLock::new(None),
         })
     }
 
@@ -71,7 +71,7 @@ impl<M> Inbox<M> {
 
     /// Hangs up the bell that wakes from [`Inbox::doze`].
     pub(crate) fn hang(&self, bell: Arc<OwnedFd>) {
-        *self.bell() = Some(bell);
+        self.set_bell(Some(bell));
     }
 
     /// Calls `sleep`, which returns after the timeout that it is given or when
@@ -89,8 +89,8 @@ impl<M> Inbox<M> {
         self.dozes.store(false, Ordering::SeqCst);
     }
 
-    fn bell(&self) -> MutexGuard<'_, Option<Arc<OwnedFd>>> {
-        self.bell.lock().unwrap_or_else(PoisonError::into_inner)
+    fn set_bell(&self, bell: Option<Arc<OwnedFd>>) {
+        *self.bell.write().unwrap_or_else(PoisonError::into_inner) = bell;
     }
 
     /// Sends a message. After the end of the run it comes back.
@@ -125,8 +125,9 @@ impl<M> Inbox<M> {
             return;
         }
         if self.dozes.load(Ordering::SeqCst) {
-            // Who holds the lock rings himself, or no sleeper needs the bell any more.
-            if let Ok(bell) = self.bell.try_lock()
+            // Fails only at the beginning and the end of a run, when the loop does not
+            // doze.
+            if let Ok(bell) = self.bell.try_read()
                 && let Some(bell) = &*bell
             {
                 // It fails only if nobody has read it 2^64 - 2 times.
@@ -140,7 +141,7 @@ impl<M> Inbox<M> {
     /// Ends the delivery. Returns what was not taken.
     pub(crate) fn close(&self) -> Vec<M> {
         self.closed.store(true, Ordering::SeqCst);
-        *self.bell() = None;
+        self.set_bell(None);
         self.rest()
     }
 

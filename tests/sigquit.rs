@@ -12,7 +12,10 @@ use std::thread;
 use std::time::Duration;
 
 use child::child;
-use corobin::{Builder, Runtime, handle, park, run, sleep, spawn, timeout, to_thread, yield_now};
+use corobin::net::TcpListener;
+use corobin::{
+    Builder, IoBackend, Runtime, handle, park, run, sleep, spawn, timeout, to_thread, yield_now,
+};
 
 /// A child that says what it is ready for, and is sent signals.
 struct Child {
@@ -23,7 +26,12 @@ struct Child {
 
 impl Child {
     fn start(test: &str) -> Child {
+        Child::start_with(test, "any")
+    }
+
+    fn start_with(test: &str, backend: &str) -> Child {
         let mut process = child(test)
+            .env("COROBIN_TEST_BACKEND", backend)
             .stderr(Stdio::piped())
             .stdout(Stdio::null())
             .stdin(Stdio::piped())
@@ -148,6 +156,45 @@ fn while_all_sleep() {
     child.wait_for("waits for a time that never comes");
     let (status, seen) = child.go_on();
     assert!(status.success(), "{seen}");
+}
+
+/// The loop waits for descriptors, however the kernel is asked.
+#[test]
+fn while_a_descriptor_is_awaited() {
+    if is_child() {
+        let backend = match std::env::var("COROBIN_TEST_BACKEND").as_deref() {
+            Ok("ring") => IoBackend::IoUring,
+            _ => IoBackend::Poll,
+        };
+        let Ok(mut runtime) = Runtime::builder().io_backend(backend).build() else {
+            eprintln!("ready: there is no io_uring");
+            return;
+        };
+        runtime.run(|| {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            thread::spawn(move || {
+                wait_for_parent();
+                drop(std::net::TcpStream::connect(address));
+            });
+            ready();
+            drop(listener.accept());
+        });
+        eprintln!("went on");
+        return;
+    }
+    for backend in ["poll", "ring"] {
+        let mut child = Child::start_with("while_a_descriptor_is_awaited", backend);
+        if child.seen.contains("there is no io_uring") {
+            continue;
+        }
+        for _ in 0..3 {
+            child.quit();
+            child.wait_for("corobin: SIGQUIT: 1 coroutine");
+            child.wait_for("while_a_descriptor_is_awaited");
+        }
+        assert_goes_on(child);
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::hint::black_box;
 use std::rc::Rc;
 use std::time::Duration;
 
+use corobin::sync::Mutex;
 use corobin::{
     Builder, CoroutineInfo, CoroutineState, Generator, JoinHandle, RunError, Runtime, Snapshot,
     Yielder, current, park, run, scope, sleep, snapshot, spawn, timeout, yield_now,
@@ -408,6 +409,40 @@ fn a_deadlock_names_its_circle() {
         ],
     );
     assert!(!circle.contains("bystander"), "{circle}");
+}
+
+#[test]
+fn a_deadlock_of_locks_names_them() {
+    let (snapshot, text) = deadlock(|| {
+        let locks = [Rc::new(Mutex::new(())), Rc::new(Mutex::new(()))];
+        for (name, at) in [("forwards", 0), ("backwards", 1)] {
+            let [one, other] = [at, 1 - at].map(|at| Rc::clone(&locks[at]));
+            named(name, move || {
+                let _one = one.lock();
+                yield_now();
+                let _other = other.lock();
+            });
+        }
+        park();
+    });
+    let cycles = snapshot.cycles();
+    assert_eq!(cycles.len(), 1);
+    let names = cycles[0].iter().map(|info| info.name.as_deref());
+    assert_eq!(
+        names.collect::<Vec<_>>(),
+        [Some("forwards"), Some("backwards")]
+    );
+    let (_, circle) = text.split_once("a circle,").unwrap();
+    assert_in_order(
+        circle,
+        &[
+            "'forwards'",
+            "held by",
+            "'backwards'",
+            "'backwards'",
+            "held by",
+        ],
+    );
 }
 
 #[test]

@@ -444,7 +444,7 @@ impl Scheduler {
     pub(crate) fn spawn(&self, task: TaskRef) {
         self.alive.set(self.alive.get() + 1);
         self.spawned.set(self.spawned.get() + 1);
-        task.set_born(self.clock.stamp());
+        task.born.set(self.clock.stamp());
         if self.is_observed() {
             self.saw_spawn(&task);
         }

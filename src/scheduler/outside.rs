@@ -57,16 +57,6 @@ impl Scheduler {
     /// that has come. A look at none of them is three loads.
     #[inline(always)]
     pub(super) fn look_outside(&self) {
-        let before = self.ready.len();
-        self.look();
-        self.count_woken(self.ready.len() - before);
-    }
-
-    fn count_woken(&self, count: usize) {
-        self.woken.set(self.woken.get() + count as u64);
-    }
-
-    fn look(&self) {
         let steps = u64::from(STEPS - self.steps_left.get());
         self.steps.set(self.steps.get().wrapping_add(steps));
         self.steps_left.set(STEPS);
@@ -83,8 +73,10 @@ impl Scheduler {
 
     #[inline(never)]
     fn take_mail(&self) {
-        self.acting(Cause::Thread, || {
-            self.inbox.take_mail(|message| self.receive(message));
+        self.counting_woken(|| {
+            self.acting(Cause::Thread, || {
+                self.inbox.take_mail(|message| self.receive(message));
+            });
         });
         if self.inbox.was_asked() {
             self.print_snapshot();
@@ -103,7 +95,9 @@ impl Scheduler {
     }
 
     fn fire_due(&self, now: Duration) {
-        self.acting(Cause::Timer, || self.fire_all_due(now));
+        self.counting_woken(|| {
+            self.acting(Cause::Timer, || self.fire_all_due(now));
+        });
     }
 
     fn fire_all_due(&self, now: Duration) {
@@ -151,9 +145,8 @@ impl Scheduler {
             // Before the look: who sends and then closes the last door must not
             // be missed by both.
             let has_doors = self.inbox.has_doors();
-            self.look();
+            self.look_outside();
             if !self.ready.is_empty() {
-                self.count_woken(self.ready.len());
                 return true;
             }
             let next = self.timers.borrow().next();
@@ -199,9 +192,20 @@ impl Scheduler {
     /// Wakes whoever has waited for a descriptor; sleeps for at most `timeout`
     /// until there is somebody.
     pub(crate) fn look_at_descriptors(&self, timeout: Option<Duration>) {
-        self.acting(Cause::Descriptor, || {
-            self.reactor.look(timeout, |raw| self.wake(raw));
+        self.counting_woken(|| {
+            self.acting(Cause::Descriptor, || {
+                self.reactor.look(timeout, |raw| self.wake(raw));
+            });
         });
+    }
+
+    /// Counts who becomes ready meanwhile.
+    #[inline(always)]
+    fn counting_woken(&self, f: impl FnOnce()) {
+        let before = self.ready.len();
+        f();
+        let woken = (self.ready.len() - before) as u64;
+        self.woken.set(self.woken.get() + woken);
     }
 
     fn trim(&self) -> Option<Duration> {

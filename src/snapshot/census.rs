@@ -44,7 +44,7 @@ impl<'a> Census<'a> {
             name: task.name().map(str::to_owned),
             parent: task.parent(),
             spawned_at: task.spawned_at(),
-            age: self.clock.age(task.born()),
+            age: self.clock.age(task.born.get()),
             state,
             waits_on,
             waits_at,

@@ -117,8 +117,8 @@ pub(crate) struct Task {
     state: Cell<State>,
     content: Cell<Content>,
     flags: Cell<u8>,
-    born_high: Cell<u8>,
-    born_low: Cell<u32>,
+    /// When it was spawned.
+    pub(crate) born: Cell<Stamp>,
     id: u64,
     parent: u64,
     vtable: &'static VTable,
@@ -165,20 +165,6 @@ impl Task {
 
     pub(crate) fn spawned_at(&self) -> &'static Location<'static> {
         self.spawned_at
-    }
-
-    /// When it was spawned.
-    pub(crate) fn born(&self) -> Stamp {
-        Stamp {
-            low: self.born_low.get(),
-            high: self.born_high.get(),
-        }
-    }
-
-    #[inline(always)]
-    pub(crate) fn set_born(&self, at: Stamp) {
-        self.born_low.set(at.low);
-        self.born_high.set(at.high);
     }
 
     pub(crate) fn has(&self, flag: u8) -> bool {
@@ -396,8 +382,7 @@ impl TaskRef {
             state: Cell::new(State::New),
             content: Cell::new(Content::Nothing),
             flags: Cell::new(origin.flags),
-            born_high: Cell::new(0),
-            born_low: Cell::new(0),
+            born: Cell::default(),
             id,
             parent: origin.parent,
             vtable: Types::<F, T>::VTABLE,
