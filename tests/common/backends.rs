@@ -19,7 +19,8 @@ pub fn backends() -> Vec<IoBackend> {
     let mut backends = vec![IoBackend::Poll];
     match Runtime::builder().io_backend(IoBackend::IoUring).build() {
         Ok(_) => backends.push(IoBackend::IoUring),
-        Err(error) => skip(&error.to_string()),
+        // Not for want of something that could be installed.
+        Err(error) => println!("skipped: {error}"),
     }
     backends
 }
