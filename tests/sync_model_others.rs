@@ -303,7 +303,7 @@ fn broadcasts_agree_with_the_model() {
 #[test]
 fn waits_for_broadcasts_and_watches_agree_with_the_model() {
     for_steps(500, |random, steps| {
-        let ((tx, rx), (watch_tx, watch_rx)) = (broadcast(8), watch(0));
+        let ((tx, rx), (watch_tx, watch_rx)) = (broadcast(500), watch(0));
         drop(rx);
         let mut lab = Lab::new();
         let (mut items, mut changes) = (Waiting::default(), Waiting::default());

@@ -392,9 +392,10 @@ impl Scheduler {
     #[inline]
     pub(crate) fn random_below(&self, n: usize) -> usize {
         let mut random = fastrand::Rng::with_seed(self.random.get());
-        let number = random.usize(..n);
+        // Not quite even for a huge `n`, and that does not matter.
+        let number = (u64::from(random.u32(..)) * n as u64) >> 32;
         self.random.set(random.get_seed());
-        number
+        number as usize
     }
 
     /// Lets a coroutine notice what is due, if it is parked where that may be

@@ -30,11 +30,12 @@ use std::panic::Location;
 use std::ptr::{self, NonNull};
 
 use crate::coroutine::Awaited;
+use crate::cpu::prefetch;
 use crate::scheduler::{self, Scheduler};
 use crate::suspend;
 
 pub use node::{Crowd, Node, Tag, Waiter};
-use node::{Ends, Link, Links, NONE};
+use node::{Ends, Head, Link, Links, NONE};
 
 /// How a coroutine parks: the functions of [`suspend`] that a closure could name, were
 /// closures always inlined.
@@ -83,22 +84,27 @@ impl<T> WaitQueue<T> {
     unsafe fn push(&self, node: &Node<T>, waiter: *const Waiter, index: usize, sibling: Link) {
         let place = node.place();
         let last = self.ends.last.replace(Some(place));
-        let links = Links {
-            ends: Cell::new(&self.ends),
-            prev: Cell::new(last),
-            next: Cell::new(None),
-            sibling,
-            waiter,
-            index,
-            tag: node.tag,
-            stands: &node.stands,
-        };
-        // SAFETY: the node is in no queue, so nobody else looks at its links; those of the
-        // last are in this queue, so valid.
+        // SAFETY: the node is in no queue; those of this queue are valid, and so is the
+        // waiter.
         unsafe {
-            (*node.links.get()).write(links);
+            node.head.write(Links {
+                ends: Cell::new(&self.ends),
+                prev: Cell::new(last),
+                next: Cell::new(None),
+                ahead: Cell::new(0),
+                sibling,
+                raw: (*waiter).raw,
+                waiter,
+                index,
+            });
             match last {
-                Some(last) => last.as_ref().next.set(Some(place)),
+                Some(last) => {
+                    let last = Head::links(last);
+                    last.next.set(Some(place));
+                    if let Some(before) = last.prev.get() {
+                        Head::links(before).ahead.set(place.addr().get());
+                    }
+                }
                 None => self.ends.first.set(Some(place)),
             }
         }
@@ -126,16 +132,17 @@ impl<T> WaitQueue<T> {
         let me = me.map_or(ptr::null(), ptr::from_ref);
         let mut next = self.ends.first.get();
         while let Some(place) = next {
-            // SAFETY: links in a queue are valid, and so is the waiter.
-            let (links, waiter) = unsafe { (place.as_ref(), &*place.as_ref().waiter) };
+            // SAFETY: a node in a queue is valid.
+            let (links, tag) = unsafe { (Head::links(place), place.as_ref().tag) };
             next = links.next.get();
-            if ptr::eq(waiter, me) {
+            if ptr::eq(links.waiter, me) {
                 continue;
             }
-            if !waiter.accepts(scheduler) {
+            // SAFETY: the waiter of a node in a queue is valid.
+            if !unsafe { links.accepts(scheduler) } {
                 // SAFETY: the node is valid, and we are its queue.
-                unsafe { Links::unlink(place) };
-            } else if wanted(links.tag) {
+                unsafe { Head::unlink(place) };
+            } else if wanted(tag) {
                 return Some((place.cast(), scheduler?));
             }
         }
@@ -148,13 +155,12 @@ impl<T> WaitQueue<T> {
     /// `find` has just found it.
     #[inline(always)]
     unsafe fn serve(node: NonNull<Node<T>>, scheduler: &Scheduler) {
-        // SAFETY: links in a queue are valid, and so is the waiter.
+        // SAFETY: a node in a queue is valid, and so is its waiter.
         unsafe {
-            let place = node.cast::<Links>();
-            let waiter = &*place.as_ref().waiter;
-            waiter.served.set(place.as_ref().index);
-            Links::unlink(place);
-            scheduler.wake(waiter.raw);
+            let links = Head::links(node.cast());
+            (*links.waiter).served.set(links.index);
+            Head::unlink(node.cast());
+            scheduler.wake(links.raw);
         }
     }
 
@@ -163,14 +169,14 @@ impl<T> WaitQueue<T> {
     pub(crate) fn first(&self, me: Option<&Waiter>) -> Option<Tag> {
         let (node, _) = self.find(me, |_| true)?;
         // SAFETY: a node in a queue is valid.
-        Some(unsafe { node.as_ref() }.tag)
+        Some(unsafe { node.as_ref() }.head.tag)
     }
 
     /// Whether the first waiter is `me`, or there is none.
     pub(crate) fn is_turn_of(&self, me: Option<&Waiter>) -> bool {
         self.find(None, |_| true).is_none_or(|(node, _)| {
-            // SAFETY: links in a queue are valid.
-            let first = unsafe { node.cast::<Links>().as_ref() }.waiter;
+            // SAFETY: a node in a queue is valid.
+            let first = unsafe { Head::links(node.cast()) }.waiter;
             ptr::eq(first, me.map_or(ptr::null(), ptr::from_ref))
         })
     }
@@ -209,20 +215,35 @@ impl<T> WaitQueue<T> {
     /// what there is.
     pub(crate) fn nudge(&self, me: Option<&Waiter>) {
         if let Some((node, scheduler)) = self.find(me, |_| true) {
-            // SAFETY: links in a queue are valid, and so is the waiter.
-            scheduler.wake(unsafe { (*node.cast::<Links>().as_ref().waiter).raw });
+            // SAFETY: a node in a queue is valid.
+            scheduler.wake(unsafe { Head::links(node.cast()) }.raw);
         }
     }
 
-    /// Ends all waits, with nothing given and nothing taken. Gives their number.
-    pub(crate) fn release_all(&self) -> usize {
-        let mut released = 0;
-        while let Some((node, scheduler)) = self.find(None, |_| true) {
-            // SAFETY: it was just found.
-            unsafe { WaitQueue::serve(node, scheduler) };
-            released += 1;
+    /// Ends all waits, with nothing given and nothing taken.
+    pub(crate) fn release_all(&self) {
+        let Some(scheduler) = scheduler::current() else {
+            return;
+        };
+        let mut next = self.ends.first.get();
+        while let Some(place) = next {
+            // SAFETY: a node in a queue is valid, and so is its waiter; we are its queue.
+            // What follows wakes, which lets nobody run and so leaves the next one there.
+            unsafe {
+                let links = Head::links(place);
+                next = links.next.get();
+                // In a crowd each is on another page.
+                prefetch(links.ahead.get());
+                if let Some(next) = next {
+                    Head::links(next).raw.prefetch_wake();
+                }
+                if links.accepts(Some(scheduler)) {
+                    WaitQueue::serve(place.cast::<Node<T>>(), scheduler);
+                } else {
+                    Head::unlink(place);
+                }
+            }
         }
-        released
     }
 
     /// How many wait.
@@ -293,7 +314,7 @@ impl<T> WaitQueue<T> {
             #[inline(always)]
             fn drop(&mut self) {
                 // SAFETY: the node is borrowed, and so is its queue in the frame around us.
-                unsafe { Links::unlink(self.0.place()) };
+                unsafe { Head::unlink(self.0.place()) };
             }
         }
         let waiter = Waiter::new(scheduler);

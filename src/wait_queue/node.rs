@@ -9,7 +9,7 @@ use super::WaitQueue;
 use crate::generator::raw::Raw;
 use crate::scheduler::Scheduler;
 
-pub(super) type Link = Option<NonNull<Links>>;
+pub(super) type Link = Option<NonNull<Head>>;
 
 /// What a node says of itself to whoever serves the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,13 +52,6 @@ impl Waiter {
         self.served.set(index);
     }
 
-    #[inline(always)]
-    pub(super) fn accepts(&self, scheduler: Option<&Scheduler>) -> bool {
-        // Without a runtime there are only coroutines that were leaked.
-        self.served.get() == NONE
-            && scheduler.is_some_and(|scheduler| self.raw.accepts(scheduler.ignores_shields()))
-    }
-
     /// Runs `f`, in which nodes may join queues, and takes them all out after.
     #[inline(always)]
     pub(crate) fn stand<'env, R>(&'env self, f: impl FnOnce(&Crowd<'env>) -> R) -> R {
@@ -86,7 +79,10 @@ impl<'env> Crowd<'env> {
     /// It stands in a queue already.
     #[inline(always)]
     pub(crate) fn join<T>(&self, queue: &'env WaitQueue<T>, node: &'env Node<T>, index: usize) {
-        assert!(!node.stands.replace(true), "a node stands in one queue");
+        assert!(
+            !node.head.stands.replace(true),
+            "a node stands in one queue"
+        );
         let sibling = self.joined.replace(Some(node.place()));
         // SAFETY: all three are borrowed for longer than this crowd lives, which unlinks
         // the node; it is in no queue yet.
@@ -101,43 +97,50 @@ impl Drop for Crowd<'_> {
         while let Some(place) = next {
             // SAFETY: what has joined outlives `'env`, and so us; so do the queues.
             unsafe {
-                let links = place.as_ref();
-                next = links.sibling;
-                Links::unlink(place);
-                (*links.stands).set(false);
+                next = Head::links(place).sibling;
+                Head::unlink(place);
+                place.as_ref().stands.set(false);
             }
         }
     }
 }
 
-/// The part of a node that does not depend on what is handed over, written when it is
-/// put into a queue.
+/// The part of a node that does not depend on what is handed over.
+pub(super) struct Head {
+    /// Written when the node is put into a queue.
+    links: UnsafeCell<MaybeUninit<Links>>,
+    /// A crowd will take it out.
+    stands: Cell<bool>,
+    pub(super) tag: Tag,
+}
+
+/// How a node is linked, and for whom.
 ///
-/// Links in a queue are valid: their node is borrowed until whoever put them there has
-/// taken them out. If its coroutine is leaked instead, so is the stack that it lies on;
-/// such links stay until somebody passes over them.
+/// A node in a queue is valid: it is borrowed until whoever put it there has taken it
+/// out. If its coroutine is leaked instead, so is the stack that it lies on; such a node
+/// stays until somebody passes over it.
 pub(super) struct Links {
-    /// The queue that they are in, or null.
+    /// The queue that it is in, or null.
     pub(super) ends: Cell<*const Ends>,
     pub(super) prev: Cell<Link>,
     pub(super) next: Cell<Link>,
-    /// The node that joined before for the same waiter.
+    /// The address of the one after the next, as it once was: for the cache only, which
+    /// could not look that far ahead.
+    pub(super) ahead: Cell<usize>,
+    /// The node that joined before it for the same waiter.
     pub(super) sibling: Link,
+    /// That of the waiter, so that it is known one step earlier.
+    pub(super) raw: Raw,
     pub(super) waiter: *const Waiter,
     pub(super) index: usize,
-    pub(super) tag: Tag,
-    pub(super) stands: *const Cell<bool>,
 }
 
 /// A place in a queue, with room for what is handed over.
 #[repr(C)]
 pub struct Node<T> {
-    /// First, so that a pointer to them is one to the node.
-    pub(super) links: UnsafeCell<MaybeUninit<Links>>,
+    /// First, so that a pointer to it is one to the node.
+    pub(super) head: Head,
     slot: Cell<Option<T>>,
-    /// A crowd will take it out.
-    pub(super) stands: Cell<bool>,
-    pub(super) tag: Tag,
 }
 
 impl<T> Node<T> {
@@ -145,16 +148,18 @@ impl<T> Node<T> {
     #[inline(always)]
     pub(crate) fn new(tag: Tag, value: Option<T>) -> Node<T> {
         Node {
-            links: UnsafeCell::new(MaybeUninit::uninit()),
+            head: Head {
+                links: UnsafeCell::new(MaybeUninit::uninit()),
+                stands: Cell::new(false),
+                tag,
+            },
             slot: Cell::new(value),
-            stands: Cell::new(false),
-            tag,
         }
     }
 
-    /// A pointer to the links that stands for the whole node.
+    /// A pointer to the head that stands for the whole node.
     #[inline(always)]
-    pub(super) fn place(&self) -> NonNull<Links> {
+    pub(super) fn place(&self) -> NonNull<Head> {
         NonNull::from(self).cast()
     }
 
@@ -177,24 +182,54 @@ pub(super) struct Ends {
 }
 
 impl Links {
-    /// Takes them out of the queue that they are in, if they are in one.
+    /// Whether the waiter takes what it is handed.
     ///
     /// # Safety
-    /// They were written and their node is alive, and so is the queue if they are in one.
+    /// The waiter is alive.
     #[inline(always)]
-    pub(super) unsafe fn unlink(place: NonNull<Links>) {
+    pub(super) unsafe fn accepts(&self, scheduler: Option<&Scheduler>) -> bool {
+        // SAFETY: as the caller says.
+        let waits = unsafe { &*self.waiter }.served.get() == NONE;
+        // Without a runtime there are only coroutines that were leaked.
+        waits && scheduler.is_some_and(|scheduler| self.raw.accepts(scheduler.ignores_shields()))
+    }
+}
+
+impl Head {
+    /// # Safety
+    /// The node is alive and in no queue.
+    #[inline(always)]
+    pub(super) unsafe fn write(&self, links: Links) {
+        // SAFETY: nobody else looks at the links of a node that is in no queue.
+        unsafe { (*self.links.get()).write(links) };
+    }
+
+    /// # Safety
+    /// The node is alive, and has been put into a queue.
+    #[inline(always)]
+    pub(super) unsafe fn links<'a>(place: NonNull<Head>) -> &'a Links {
+        // SAFETY: the links were written when it was put there.
+        unsafe { (*place.as_ref().links.get()).assume_init_ref() }
+    }
+
+    /// Takes a node out of the queue that it is in, if it still is in one.
+    ///
+    /// # Safety
+    /// The node is alive, and has been put into a queue, which is alive if it is in it.
+    #[inline(always)]
+    pub(super) unsafe fn unlink(place: NonNull<Head>) {
         // SAFETY: as the caller says; neighbours are in the queue, so valid.
         unsafe {
-            let links = place.as_ref();
+            let links = Head::links(place);
             let ends = links.ends.replace(ptr::null());
             let Some(ends) = ends.as_ref() else { return };
             let (prev, next) = (links.prev.get(), links.next.get());
             match prev {
-                Some(prev) => prev.as_ref().next.set(next),
+                Some(prev) => Head::links(prev).next.set(next),
                 None => ends.first.set(next),
             }
             match next {
-                Some(next) => next.as_ref().prev.set(prev),
+                Some(next) => Head::links(next).prev.set(prev),
                 None => ends.last.set(prev),
             }
         }
