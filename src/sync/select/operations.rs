@@ -4,7 +4,6 @@
 //! their channels. One that receives is handed its item there like any receiver. One
 //! that sends stands as an offer: its message does not exist before it is picked.
 
-
 use crate::scheduler::Scheduler;
 use crate::sync::channel::{Chan, Receiver, RecvError, SendError, Sender, TrySendError};
 use crate::wait_queue::{Crowd, Node, Tag, Waiter};
