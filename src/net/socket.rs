@@ -12,6 +12,7 @@ use rustix::net::{RecvFlags, recv};
 use crate::io::{Async, Limits, Waiting};
 use crate::reactor::Direction;
 use crate::scheduler;
+use crate::suspend;
 use crate::time::{now, sleep};
 
 pub(super) type At = &'static Location<'static>;
@@ -269,6 +270,17 @@ pub(super) fn write_with_pauses<R>(
         sleep(pause);
         pause = LONGEST.min(2 * pause);
     }
+}
+
+/// A read of a stream that has no room. The kernel would wait for data, and the
+/// caller for ever, if he is the one who has to ask for them first.
+#[cold]
+#[track_caller]
+pub(super) fn read_nothing() -> io::Result<usize> {
+    if let Some(scheduler) = scheduler::current() {
+        suspend::begin_operation(scheduler);
+    }
+    Ok(0)
 }
 
 /// Room in all buffers together.

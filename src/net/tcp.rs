@@ -14,7 +14,7 @@ use crate::suspend;
 
 use super::address::{ToSocketAddrs, with_each};
 use super::macros::{descriptors, passed_on, read_write, timeouts};
-use super::socket::{At, Socket, nonblocking, total};
+use super::socket::{At, Socket, nonblocking, read_nothing, total};
 use super::split::{ReadHalf, WriteHalf, halves};
 
 /// A TCP connection: [`std::net::TcpStream`] that blocks only its coroutine.
@@ -105,6 +105,9 @@ impl TcpStream {
     /// As `read`.
     #[track_caller]
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return read_nothing();
+        }
         self.socket.peek(Location::caller(), buf)
     }
 
@@ -160,10 +163,16 @@ impl TcpStream {
 
     #[inline]
     fn read_at(&self, at: At, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return read_nothing();
+        }
         self.socket.receive_stream(at, buf)
     }
 
     fn read_vectored_at(&self, at: At, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        if total(bufs) == 0 {
+            return read_nothing();
+        }
         self.socket
             .read_stream(at, total(bufs), |mut io| io.read_vectored(bufs))
     }

@@ -17,7 +17,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connec
 use crate::suspend;
 
 use super::macros::{descriptors, from_std, passed_on, read_write, timeouts};
-use super::socket::{At, Socket, nonblocking, write_with_pauses};
+use super::socket::{At, Socket, nonblocking, read_nothing, total, write_with_pauses};
 use super::split::{ReadHalf, WriteHalf, halves};
 
 /// A Unix stream socket: [`std::os::unix::net::UnixStream`] that blocks only its
@@ -106,6 +106,9 @@ impl UnixStream {
     /// As `read`.
     #[track_caller]
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return read_nothing();
+        }
         self.socket.peek(Location::caller(), buf)
     }
 
@@ -117,10 +120,16 @@ impl UnixStream {
     }
 
     fn read_at(&self, at: At, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return read_nothing();
+        }
         self.socket.receive(at, buf)
     }
 
     fn read_vectored_at(&self, at: At, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        if total(bufs) == 0 {
+            return read_nothing();
+        }
         self.socket.read_with(at, |mut io| io.read_vectored(bufs))
     }
 

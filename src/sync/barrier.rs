@@ -66,15 +66,17 @@ impl Barrier {
             self.turn.set(self.turn.get() + 1);
             self.queue.release_all();
         } else {
-            self.wait_for_others(Location::caller());
+            self.wait_for_others();
         }
         BarrierWaitResult(is_leader)
     }
 
-    fn wait_for_others(&self, at: &'static Location<'static>) {
+    #[track_caller]
+    fn wait_for_others(&self) {
         let scheduler = scheduler::expect("a Barrier whose others have not come");
         self.came.set(self.came.get() + 1);
         let _came = Came(self, self.turn.get());
+        let at = Location::caller();
         (self.queue).wait(scheduler, Tag::Plain, None, &Others(self), at);
     }
 }

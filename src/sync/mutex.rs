@@ -123,6 +123,7 @@ impl<T: ?Sized> Mutex<T> {
 
 impl State {
     #[inline(always)]
+    #[track_caller]
     fn lock(&self, me: Holder) {
         if self.holder.get().is_none() {
             self.holder.set(Some(me));

@@ -139,6 +139,7 @@ impl<T> OnceCell<T> {
 
     /// Waits until there is a value, or it is our turn to make one.
     #[inline(never)]
+    #[track_caller]
     fn wait(&self, me: Holder) {
         let scheduler = scheduler::expect("a OnceCell that is being initialised");
         let what = Held {

@@ -175,6 +175,7 @@ impl State {
     }
 
     #[inline(never)]
+    #[track_caller]
     fn wait(&self, tag: Tag, me: Holder) {
         let scheduler = scheduler::expect("an RwLock that is locked");
         // A writer that goes away lets the readers behind it go on.

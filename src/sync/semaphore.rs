@@ -102,6 +102,7 @@ impl Semaphore {
     }
 
     #[inline(always)]
+    #[track_caller]
     fn wait(&self, me: Holder) {
         let scheduler = scheduler::expect("a Semaphore without permits");
         let what = Held {

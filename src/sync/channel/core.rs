@@ -188,11 +188,9 @@ impl<T> Chan<T> {
 
     /// Waits until the item is sent.
     #[inline(always)]
-    pub(in crate::sync) fn wait_to_send(
-        &self,
-        item: T,
-        at: &'static Location<'static>,
-    ) -> Result<(), SendError<T>> {
+    #[track_caller]
+    pub(in crate::sync) fn wait_to_send(&self, item: T) -> Result<(), SendError<T>> {
+        let at = Location::caller();
         let scheduler = scheduler::expect("a send that has to wait");
         let settle = Settle(self);
         let left = (self.sending).wait(scheduler, Tag::Plain, Some(item), &Room(self), at);
@@ -206,10 +204,9 @@ impl<T> Chan<T> {
 
     /// Waits for an item.
     #[inline(always)]
-    pub(in crate::sync) fn wait_to_recv(
-        &self,
-        at: &'static Location<'static>,
-    ) -> Result<T, RecvError> {
+    #[track_caller]
+    pub(in crate::sync) fn wait_to_recv(&self) -> Result<T, RecvError> {
+        let at = Location::caller();
         let scheduler = scheduler::expect("a receive that has to wait");
         // An offer that stands first shall know that there is a receiver now; it looks
         // only when it comes to run.

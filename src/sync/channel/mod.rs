@@ -103,7 +103,7 @@ impl<T> Sender<T> {
         match self.chan.send_now(item, true) {
             Ok(()) => Ok(()),
             Err(TrySendError::Closed(item)) => Err(SendError(item)),
-            Err(TrySendError::Full(item)) => self.chan.wait_to_send(item, Location::caller()),
+            Err(TrySendError::Full(item)) => self.chan.wait_to_send(item),
         }
     }
 
@@ -156,7 +156,7 @@ impl<T> Receiver<T> {
         match self.chan.recv_now(None) {
             Ok(item) => Ok(item),
             Err(TryRecvError::Closed) => Err(RecvError),
-            Err(TryRecvError::Empty) => self.chan.wait_to_recv(Location::caller()),
+            Err(TryRecvError::Empty) => self.chan.wait_to_recv(),
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::fmt;
-use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use crate::sync::channel::{Chan, Receiver, RecvError, SendError, Sender, TryRecvError};
@@ -380,7 +379,7 @@ impl SelectedOperation<'_> {
         match chan.recv_now(None) {
             Ok(item) => Ok(item),
             Err(TryRecvError::Closed) => Err(RecvError),
-            Err(TryRecvError::Empty) => chan.wait_to_recv(Location::caller()),
+            Err(TryRecvError::Empty) => chan.wait_to_recv(),
         }
     }
 

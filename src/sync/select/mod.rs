@@ -26,7 +26,7 @@ pub fn select(operations: &impl Operations) -> usize {
     let scheduler = arrive();
     match now(operations, scheduler, None) {
         Some(index) => index,
-        None => wait(operations, None, Location::caller()),
+        None => wait(operations, None),
     }
 }
 
@@ -53,7 +53,7 @@ pub fn select_timeout(operations: &impl Operations, limit: Duration) -> usize {
     let scheduler = arrive();
     match now(operations, scheduler, None) {
         Some(index) => index,
-        None => wait(operations, Some(limit), Location::caller()),
+        None => wait(operations, Some(limit)),
     }
 }
 
@@ -86,11 +86,9 @@ fn now(
 
 #[cold]
 #[inline(never)]
-fn wait(
-    operations: &dyn Operations,
-    limit: Option<Duration>,
-    at: &'static Location<'static>,
-) -> usize {
+#[track_caller]
+fn wait(operations: &dyn Operations, limit: Option<Duration>) -> usize {
+    let at = Location::caller();
     let scheduler = scheduler::expect("a select! that has to wait");
     let waiter = &Waiter::new(scheduler);
     let leaving = Leaving::new(operations);

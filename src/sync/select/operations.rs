@@ -4,8 +4,6 @@
 //! their channels. One that receives is handed its item there like any receiver. One
 //! that sends stands as an offer: its message does not exist before it is picked.
 
-use std::panic::Location;
-
 use crate::scheduler::Scheduler;
 use crate::sync::channel::{Chan, Receiver, RecvError, SendError, Sender, TrySendError};
 use crate::wait_queue::{Crowd, Node, Tag, Waiter};
@@ -146,7 +144,7 @@ impl<T> Claim<'_, T> {
         match self.0.send_now(message, false) {
             Ok(()) => Ok(()),
             Err(TrySendError::Closed(message)) => Err(SendError(message)),
-            Err(TrySendError::Full(message)) => self.0.wait_to_send(message, Location::caller()),
+            Err(TrySendError::Full(message)) => self.0.wait_to_send(message),
         }
     }
 }

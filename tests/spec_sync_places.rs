@@ -1,0 +1,80 @@
+//! What has to wait outside of a runtime panics there where it was called, and names
+//! `run`.
+
+use std::cell::RefCell;
+use std::panic::{self, AssertUnwindSafe};
+use std::time::Duration;
+
+use corobin::select;
+use corobin::sync::{
+    Barrier, Condvar, Event, Mutex, OnceCell, RwLock, Semaphore, WaitGroup, broadcast, channel,
+    oneshot, watch,
+};
+
+thread_local!(static PLACE: RefCell<String> = const { RefCell::new(String::new()) });
+
+#[track_caller]
+fn panics_here<R>(f: impl FnOnce() -> R) {
+    let message = panic::catch_unwind(AssertUnwindSafe(f)).err().unwrap();
+    let message = message.downcast::<String>().unwrap();
+    assert!(message.contains("corobin::run"), "{message}");
+    PLACE.with_borrow(|place| assert_eq!(place, file!(), "{message}"));
+}
+
+#[test]
+fn waiting_outside_of_a_runtime() {
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        PLACE.with_borrow_mut(|place| *place = info.location().unwrap().file().to_owned());
+        usual(info);
+    }));
+
+    let (sender, receiver) = channel::<i32>(0);
+    panics_here(|| sender.send(1));
+    panics_here(|| receiver.recv());
+    panics_here(|| receiver.iter().next());
+    panics_here(|| (&receiver).into_iter().next());
+    panics_here(|| select! { recv(receiver) -> _ => {} });
+    panics_here(|| select! { send(sender, 1) -> _ => {} });
+    panics_here(|| select! { recv(receiver) -> _ => {}, default(Duration::from_secs(1)) => {} });
+    let (_sender, receiver) = oneshot::<i32>();
+    panics_here(|| receiver.recv());
+    let (_sender, receiver) = broadcast::<i32>(1);
+    panics_here(|| receiver.recv());
+    let (_sender, receiver) = watch(1);
+    panics_here(|| receiver.changed());
+
+    let mutex = Mutex::new(1);
+    let guard = mutex.lock();
+    panics_here(|| mutex.lock());
+    drop(guard);
+    panics_here(|| Condvar::new().wait(&mut mutex.lock()));
+    panics_here(|| Condvar::new().wait_while(&mut mutex.lock(), |_| true));
+    assert!(mutex.try_lock().is_some());
+    let lock = RwLock::new(1);
+    let guard = lock.read();
+    panics_here(|| lock.write());
+    drop(guard);
+    let guard = lock.write();
+    panics_here(|| lock.read());
+    drop(guard);
+    let none = Semaphore::new(0);
+    panics_here(|| none.acquire());
+    panics_here(|| Event::new().wait());
+    panics_here(|| Barrier::new(2).wait());
+    let group = WaitGroup::new();
+    let _member = group.clone();
+    panics_here(|| group.wait());
+
+    // Not outside, but of the same kind: it would wait for itself.
+    corobin::run(|| {
+        let cell = OnceCell::new();
+        let again = panic::catch_unwind(AssertUnwindSafe(|| {
+            cell.get_or_init(|| *cell.get_or_init(|| 1));
+        }));
+        assert!(again.is_err());
+        PLACE.with_borrow(|place| assert_eq!(place, file!()));
+        assert_eq!(cell.get(), None);
+        assert_eq!(cell.get_or_init(|| 2), &2);
+    });
+}
