@@ -5,14 +5,21 @@
 
 #![allow(
     dead_code,
+    unused_imports,
     reason = "each bench takes only the programs of its own topic"
 )]
 
 pub mod corobin;
+pub mod crossover;
+pub mod crowded_lock;
+pub mod fan;
+pub mod floor;
+pub mod generators;
 pub mod lap;
 pub mod may;
 pub mod meter;
 pub mod raw;
+pub mod skynet;
 pub mod sync;
 pub mod threads;
 pub mod tokio;

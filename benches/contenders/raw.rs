@@ -8,7 +8,7 @@ use std::ptr;
 use std::time::{Duration, Instant};
 
 use corosensei::stack::{Stack, StackPointer};
-use corosensei::{Coroutine, CoroutineResult};
+use corosensei::{Coroutine, CoroutineResult, Yielder};
 
 use super::lap::Lap;
 
@@ -40,13 +40,13 @@ unsafe impl Stack for Slot {
 
 /// All stacks, in one piece. It must outlive the coroutines on it: the functions below drop it
 /// last.
-struct Mapping {
+pub struct Mapping {
     start: *mut libc::c_void,
     stacks: usize,
 }
 
 impl Mapping {
-    fn new(stacks: usize) -> Self {
+    pub fn new(stacks: usize) -> Self {
         // SAFETY: a new anonymous mapping at an address of the kernel's choice touches nothing
         // that exists.
         let start = unsafe {
@@ -65,6 +65,11 @@ impl Mapping {
         // 32 stacks of one page each by 2 MiB. Older kernels may not know it, which does no harm.
         unsafe { libc::madvise(start, stacks * STRIDE, libc::MADV_NOHUGEPAGE) };
         Mapping { start, stacks }
+    }
+
+    /// The upper end of each stack.
+    pub fn bases(&self) -> impl Iterator<Item = usize> {
+        self.slots().map(|slot| slot.base.get())
     }
 
     fn slots(&self) -> impl Iterator<Item = Slot> {
@@ -143,4 +148,34 @@ pub fn spawn_join(batch: usize, batches: u64) -> Duration {
     let took = begin.elapsed();
     assert_eq!(joined as u64, batch as u64 * batches);
     took
+}
+
+/// What a body yields, one by one.
+pub struct Generator<Y: 'static> {
+    coroutine: Coroutine<(), Y, (), Slot>,
+    /// Below the coroutine, so that it is dropped after it.
+    _mapping: Mapping,
+}
+
+impl<Y> Generator<Y> {
+    pub fn new(body: impl FnOnce(&Yielder<(), Y>) + 'static) -> Self {
+        let mapping = Mapping::new(1);
+        let slot = mapping.slots().next().expect("one stack");
+        Generator {
+            coroutine: Coroutine::with_stack(slot, |yielder, ()| body(yielder)),
+            _mapping: mapping,
+        }
+    }
+}
+
+impl<Y> Iterator for Generator<Y> {
+    type Item = Y;
+
+    #[inline]
+    fn next(&mut self) -> Option<Y> {
+        match self.coroutine.resume(()) {
+            CoroutineResult::Yield(value) => Some(value),
+            CoroutineResult::Return(()) => None,
+        }
+    }
 }
