@@ -23,7 +23,7 @@ where
     assert_eq!(peek(&mut []).unwrap(), 0);
     assert_eq!((&*stream).write(&[]).unwrap(), 0);
     let mut nothing = Vec::new();
-    assert_eq!((&*stream).take(0).read_to_end(&mut nothing).unwrap(), 0);
+    assert_eq!(stream.take(0).read_to_end(&mut nothing).unwrap(), 0);
 }
 
 #[test]
