@@ -45,8 +45,9 @@
 //! - One thread runs one runtime, and nothing in it is `Send`: coroutines share
 //!   `Rc`, `Cell` and `&` freely.
 //! - Only a call documented as a *suspension point* can switch. Between two of
-//!   them no other coroutine runs, so no lock is needed there. Every suspension
-//!   point first raises a pending cancel or expiry.
+//!   them no other coroutine runs, so no lock is needed there; [`sync`] has some
+//!   for where one is, and channels. Every suspension point first raises a pending
+//!   cancel or expiry.
 //! - A coroutine that computes for long, or blocks its thread, holds up all
 //!   others: call [`yield_now`] now and then, or move the work
 //!   [`to_thread`](to_thread()).
@@ -66,7 +67,8 @@
 //!   `extern "C"` frame: put a [`shield`] around a callback that suspends.
 //! - Cancelling a coroutine poisons a [`std::sync::Mutex`] that it holds.
 //! - A suspending initialiser of [`std::sync::OnceLock`] or
-//!   [`std::sync::LazyLock`] hangs the loop if a second coroutine asks for it.
+//!   [`std::sync::LazyLock`] hangs the loop if a second coroutine asks for it; use
+//!   [`sync::OnceCell`].
 //! - In the destructor of a thread-local (also one that `process::exit` runs in a
 //!   coroutine) do not resume, close or drop a suspended generator, and do not
 //!   suspend: frames on those stacks may use thread-locals that are gone. corobin

@@ -1,12 +1,12 @@
 //! What the report of a deadlock says of channels and locks, and how it is unwound.
 
 use corobin::sync::{
-    Barrier, Condvar, Event, Mutex, OnceCell, RwLock, Semaphore, WaitGroup, broadcast, channel,
-    oneshot, watch,
+    Barrier, Condvar, Event, Mutex, OnceCell, RwLock, Select, Semaphore, WaitGroup, broadcast,
+    channel, oneshot, watch,
 };
 use corobin::{
-    Builder, Id, RunError, Runtime, Snapshot, current, is_cancel, park, shield, snapshot, spawn,
-    yield_now,
+    Builder, Id, RunError, Runtime, Snapshot, current, is_cancel, park, select, shield, snapshot,
+    spawn, yield_now,
 };
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -198,6 +198,19 @@ fn channels_and_events_say_what_is_waited_for() {
         let _ = rx.changed();
     });
     assert!(text.starts_with("a change of the watch made at "), "{text}");
+
+    let text = waits(|| {
+        let ((tx, _rx), (_tx, rx)) = (channel(0), channel::<u32>(0));
+        select! { recv(rx) -> _ => {}, send(tx, 1) -> _ => {} }
+    });
+    assert_eq!(text, "one of 2 operations of a select!");
+    let text = waits(|| {
+        let (_tx, rx) = channel::<u32>(0);
+        let mut select = Select::new();
+        select.recv(&rx);
+        let _ = select.select();
+    });
+    assert_eq!(text, "one of 1 operations of a select!");
 
     assert_eq!(waits(|| Event::new().wait()), "an Event");
     assert_eq!(

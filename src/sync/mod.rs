@@ -114,8 +114,9 @@
 //! - A panic or a cancel releases a guard. There is no poisoning.
 //! - They work outside of a runtime, unless they would have to wait; that panics.
 //! - A [deadlock](crate::run) is reported with what each one waits for, where it was made or
-//!   taken, and who holds it. While it is unwound, those who waited get nothing; only
-//!   destructors that begin to wait then may be served.
+//!   taken, and who holds it. While it is unwound, those who waited get nothing. Only a
+//!   destructor that waits during an unwinding, where nothing can be raised, is served, or
+//!   there might be no end to it.
 
 mod barrier;
 mod broadcast;

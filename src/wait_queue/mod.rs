@@ -30,7 +30,6 @@ use std::panic::Location;
 use std::ptr::{self, NonNull};
 
 use crate::coroutine::Awaited;
-use crate::cpu::prefetch;
 use crate::scheduler::{self, Scheduler};
 use crate::suspend;
 
@@ -91,20 +90,13 @@ impl<T> WaitQueue<T> {
                 ends: Cell::new(&self.ends),
                 prev: Cell::new(last),
                 next: Cell::new(None),
-                ahead: Cell::new(0),
                 sibling,
                 raw: (*waiter).raw,
                 waiter,
                 index,
             });
             match last {
-                Some(last) => {
-                    let last = Head::links(last);
-                    last.next.set(Some(place));
-                    if let Some(before) = last.prev.get() {
-                        Head::links(before).ahead.set(place.addr().get());
-                    }
-                }
+                Some(last) => Head::links(last).next.set(Some(place)),
                 None => self.ends.first.set(Some(place)),
             }
         }
@@ -225,22 +217,18 @@ impl<T> WaitQueue<T> {
         let Some(scheduler) = scheduler::current() else {
             return;
         };
-        let mut next = self.ends.first.get();
+        let mut next = self.ends.first.take();
+        self.ends.last.set(None);
         while let Some(place) = next {
-            // SAFETY: a node in a queue is valid, and so is its waiter; we are its queue.
-            // What follows wakes, which lets nobody run and so leaves the next one there.
+            // SAFETY: a node in a queue is valid, and so is its waiter. Waking lets nobody
+            // run, so the rest of them, which are in no queue now, stay where they are.
             unsafe {
                 let links = Head::links(place);
                 next = links.next.get();
-                // In a crowd each is on another page.
-                prefetch(links.ahead.get());
-                if let Some(next) = next {
-                    Head::links(next).raw.prefetch_wake();
-                }
+                links.ends.set(ptr::null());
                 if links.accepts(Some(scheduler)) {
-                    WaitQueue::serve(place.cast::<Node<T>>(), scheduler);
-                } else {
-                    Head::unlink(place);
+                    (*links.waiter).served.set(links.index);
+                    scheduler.wake(links.raw);
                 }
             }
         }

@@ -124,9 +124,6 @@ pub(super) struct Links {
     pub(super) ends: Cell<*const Ends>,
     pub(super) prev: Cell<Link>,
     pub(super) next: Cell<Link>,
-    /// The address of the one after the next, as it once was: for the cache only, which
-    /// could not look that far ahead.
-    pub(super) ahead: Cell<usize>,
     /// The node that joined before it for the same waiter.
     pub(super) sibling: Link,
     /// That of the waiter, so that it is known one step earlier.
