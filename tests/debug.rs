@@ -112,7 +112,10 @@ fn a_step_that_blocks_is_told_while_it_blocks() {
     assert!(text.contains("(spawned at tests/debug.rs:"), "{text}");
     assert!(text.contains("slow_step is 5ms"), "{text}");
     assert!(text.contains("debug::block_until_logged"), "{text}");
-    assert!(text.contains("a_step_that_blocks_is_told"), "{text}");
+    // Optimised, the closure is a part of the engine's function that calls it.
+    let has_closure = text.contains("a_step_that_blocks_is_told");
+    assert!(has_closure || !cfg!(debug_assertions), "{text}");
+    assert!(!text.contains("0x0\n"), "{text}");
     assert!(!text.contains("corosensei"), "{text}");
     // And in the end how long it was.
     logged_once(&["'blocker'", "that step of coroutine"]);

@@ -3,6 +3,7 @@
 #[path = "common/child.rs"]
 mod child;
 
+use std::hint::black_box;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ChildStderr, ExitStatus, Stdio};
@@ -103,6 +104,19 @@ fn wait_for_parent() {
     let _ = std::io::stdin().read(&mut [0]);
 }
 
+/// A frame that is in the backtrace, however much is optimised.
+#[inline(never)]
+fn wait_on_a_thread() {
+    to_thread(wait_for_parent);
+    black_box(());
+}
+
+#[inline(never)]
+fn accept_one(listener: &TcpListener) {
+    drop(listener.accept());
+    black_box(());
+}
+
 #[track_caller]
 fn assert_goes_on(child: Child) -> String {
     let (status, seen) = child.go_on();
@@ -118,7 +132,7 @@ fn smoke() {
             let _waiter = Builder::new().name("waiter").spawn(park).unwrap();
             yield_now();
             ready();
-            to_thread(wait_for_parent);
+            wait_on_a_thread();
         });
         eprintln!("went on");
         return;
@@ -129,7 +143,7 @@ fn smoke() {
         child.wait_for("corobin: SIGQUIT: 2 coroutines");
         child.wait_for("'main' (spawned at tests/sigquit.rs:");
         child.wait_for("'waiter' (spawned at tests/sigquit.rs:");
-        child.wait_for("sigquit::smoke");
+        child.wait_for("sigquit::wait_on_a_thread");
     }
     assert_goes_on(child);
 }
@@ -178,7 +192,7 @@ fn while_a_descriptor_is_awaited() {
                 drop(std::net::TcpStream::connect(address));
             });
             ready();
-            drop(listener.accept());
+            accept_one(&listener);
         });
         eprintln!("went on");
         return;
@@ -191,7 +205,7 @@ fn while_a_descriptor_is_awaited() {
         for _ in 0..3 {
             child.quit();
             child.wait_for("corobin: SIGQUIT: 1 coroutine");
-            child.wait_for("while_a_descriptor_is_awaited");
+            child.wait_for("sigquit::accept_one");
         }
         assert_goes_on(child);
     }

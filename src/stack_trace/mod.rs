@@ -81,6 +81,9 @@ pub(crate) unsafe fn walk_interrupted(place: usize, base: usize, mut each: impl 
             if count == 0 && address != place {
                 return true;
             }
+            if address == END {
+                return false;
+            }
             // Symbols are looked up for the instruction before, since those outside
             // are addresses to return to. This one is not.
             each(if count == 0 { address + 1 } else { address });
@@ -89,6 +92,9 @@ pub(crate) unsafe fn walk_interrupted(place: usize, base: usize, mut each: impl 
         });
     }
 }
+
+/// The place that the outermost frame was called from, for an unwinder.
+const END: usize = 0;
 
 struct Walk {
     /// The address at which the part begins that counts.
@@ -120,6 +126,9 @@ impl Walk {
                 return true;
             }
             self.begins_at = None;
+            if place == END {
+                return false;
+            }
             self.found.push(place);
             self.found.len() < DEEPEST && !self.bottom.contains(&frame.sp().addr())
         });
