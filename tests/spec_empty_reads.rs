@@ -12,16 +12,16 @@ use corobin::{Elapsed, JoinError, spawn, timeout, yield_now};
 
 use backends::on_each;
 
-fn at_once<S>(stream: &S, peek: impl Fn(&mut [u8]) -> std::io::Result<usize>)
+fn at_once<S>(mut stream: &S, peek: impl Fn(&mut [u8]) -> std::io::Result<usize>)
 where
     for<'a> &'a S: Read + Write,
 {
-    assert_eq!((&*stream).read(&mut []).unwrap(), 0);
-    assert_eq!((&*stream).read_vectored(&mut []).unwrap(), 0);
+    assert_eq!(stream.read(&mut []).unwrap(), 0);
+    assert_eq!(stream.read_vectored(&mut []).unwrap(), 0);
     let empty = &mut [IoSliceMut::new(&mut [])];
-    assert_eq!((&*stream).read_vectored(empty).unwrap(), 0);
+    assert_eq!(stream.read_vectored(empty).unwrap(), 0);
     assert_eq!(peek(&mut []).unwrap(), 0);
-    assert_eq!((&*stream).write(&[]).unwrap(), 0);
+    assert_eq!(stream.write(&[]).unwrap(), 0);
     let mut nothing = Vec::new();
     assert_eq!(stream.take(0).read_to_end(&mut nothing).unwrap(), 0);
 }
