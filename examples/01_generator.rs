@@ -11,7 +11,7 @@ use corobin::{Generator, Yielder};
 
 fn main() {
     println!("— Two functions take turns —");
-    let mut cook = Generator::new(|y: &Yielder<&str>| {
+    let cook = Generator::new(|y: &Yielder<&str>| {
         println!("        cook: chops onions");
         y.yield_("soup"); // left here …
         println!("        cook: whisks eggs"); // … and entered again here
@@ -19,7 +19,7 @@ fn main() {
         println!("        cook: goes home");
     });
     println!("waiter: asks for a dish"); // so far, nothing of the cook has run
-    while let Some(dish) = cook.next() {
+    for dish in cook {
         println!("waiter: serves the {dish}, asks for the next");
     }
     println!("waiter: the kitchen is closed");

@@ -108,7 +108,7 @@ fn main() {
         println!("    shop: the baker is {}", baker.take(y));
     });
     // Ann gives the map for the key, Bob the key for the map.
-    let [key, map] = ["the key", "the map"].map(|what| Slot::<()>::new(what, &scheduler));
+    let [key, map] = ["the key", "the map"].map(|what| Slot::<u32>::new(what, &scheduler));
     let (same_key, same_map) = (key.clone(), map.clone());
     scheduler.spawn("Ann", move |y| map.put(key.take(y), y));
     scheduler.spawn("Bob", move |y| same_key.put(same_map.take(y), y));

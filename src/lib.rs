@@ -112,6 +112,7 @@ pub mod fs;
 mod gather;
 #[allow(unsafe_code)]
 mod generator;
+pub mod guide;
 mod handle;
 mod inbox;
 #[allow(unsafe_code)]
