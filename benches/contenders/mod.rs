@@ -9,10 +9,15 @@
 )]
 
 pub mod corobin;
+pub mod crossover;
+pub mod crowded_lock;
+pub mod fan;
+pub mod generators;
 pub mod lap;
 pub mod may;
 pub mod meter;
 pub mod raw;
+pub mod skynet;
 pub mod sync;
 pub mod threads;
 pub mod tokio;

@@ -8,7 +8,7 @@ use std::ptr;
 use std::time::{Duration, Instant};
 
 use corosensei::stack::{Stack, StackPointer};
-use corosensei::{Coroutine, CoroutineResult};
+use corosensei::{Coroutine, CoroutineResult, Yielder};
 
 use super::lap::Lap;
 
@@ -143,4 +143,34 @@ pub fn spawn_join(batch: usize, batches: u64) -> Duration {
     let took = begin.elapsed();
     assert_eq!(joined as u64, batch as u64 * batches);
     took
+}
+
+/// What a body yields, one by one.
+pub struct Generator<Y: 'static> {
+    coroutine: Coroutine<(), Y, (), Slot>,
+    /// Below the coroutine, so that it is dropped after it.
+    _mapping: Mapping,
+}
+
+impl<Y> Generator<Y> {
+    pub fn new(body: impl FnOnce(&Yielder<(), Y>) + 'static) -> Self {
+        let mapping = Mapping::new(1);
+        let slot = mapping.slots().next().expect("one stack");
+        Generator {
+            coroutine: Coroutine::with_stack(slot, |yielder, ()| body(yielder)),
+            _mapping: mapping,
+        }
+    }
+}
+
+impl<Y> Iterator for Generator<Y> {
+    type Item = Y;
+
+    #[inline]
+    fn next(&mut self) -> Option<Y> {
+        match self.coroutine.resume(()) {
+            CoroutineResult::Yield(value) => Some(value),
+            CoroutineResult::Return(()) => None,
+        }
+    }
 }

@@ -1,0 +1,72 @@
+//! Contenders in other languages, where the machine has them: each measures itself and prints one
+//! number in the unit of its row.
+
+use std::fs;
+use std::process::Command;
+use std::sync::LazyLock;
+
+use crate::machine::said_by;
+use crate::rounds::Contender;
+
+const PYTHON: &str = include_str!("outside/programs.py");
+const GO: &str = include_str!("outside/main.go");
+
+/// What the header says of them.
+pub fn versions() -> Vec<String> {
+    let python = said_by("python3", &["--version"]);
+    python
+        .into_iter()
+        .chain(said_by("go", &["version"]))
+        .collect()
+}
+
+/// Nothing if there is no Python, or it lacks the module that the program needs.
+pub fn python(name: &str, program: &'static str, n: u64, times: u64) -> Option<Contender> {
+    static PRESENT: LazyLock<bool> = LazyLock::new(|| said_by("python3", &["--version"]).is_some());
+    static GREENLET: LazyLock<bool> =
+        LazyLock::new(|| said_by("python3", &["-c", "import greenlet; print()"]).is_some());
+    if !*PRESENT || program == "greenlets" && !*GREENLET {
+        return None;
+    }
+    let (n, times) = (n.to_string(), times.to_string());
+    Some(Contender::new(name, move || {
+        number("python3", &["-c", PYTHON, program, &n, &times])
+    }))
+}
+
+/// Nothing if there is no Go.
+pub fn go(name: &str, program: &'static str, n: u64, times: u64) -> Option<Contender> {
+    static BUILT: LazyLock<Option<String>> = LazyLock::new(build_go);
+    let executable = BUILT.clone()?;
+    let (n, times) = (n.to_string(), times.to_string());
+    Some(Contender::new(name, move || {
+        number(&executable, &[program, &n, &times])
+    }))
+}
+
+/// The path of the executable, which is left in the folder for temporary files.
+fn build_go() -> Option<String> {
+    said_by("go", &["version"])?;
+    let folder = std::env::temp_dir().join(format!("corobin-compare-{}", std::process::id()));
+    fs::create_dir_all(&folder).ok()?;
+    let (source, executable) = (folder.join("main.go"), folder.join("programs"));
+    fs::write(&source, GO).ok()?;
+    let mut build = Command::new("go");
+    build.arg("build").arg("-o").arg(&executable).arg(&source);
+    let built = build.status().is_ok_and(|status| status.success());
+    if !built {
+        eprintln!("compare: the programs in Go could not be built");
+    }
+    built.then(|| executable.to_string_lossy().into_owned())
+}
+
+fn number(program: &str, args: &[&str]) -> f64 {
+    let answer = said_by(program, args).and_then(|line| line.parse().ok());
+    answer.unwrap_or_else(|| {
+        eprintln!(
+            "compare: a program in another language failed: {}",
+            args[args.len() - 3]
+        );
+        f64::NAN
+    })
+}
