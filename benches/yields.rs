@@ -5,7 +5,7 @@ mod contenders;
 
 use std::time::Duration;
 
-use contenders::{by_age, may, raw, threads, tokio};
+use contenders::{by_age, floor, may, raw, threads, tokio};
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 
 type Program = fn(&[usize], u64) -> Duration;
@@ -27,6 +27,9 @@ fn yields(c: &mut Criterion) {
         let mut contenders = everywhere.to_vec();
         if n <= may::MOST_COROUTINES {
             contenders.push(("may", |order, rounds| may::yields(order.len(), rounds)));
+        }
+        if floor::PRESENT && n > 1 {
+            contenders.push(("bare", |order, rounds| floor::switches(order.len(), rounds)));
         }
         if (2..=1_000).contains(&n) {
             contenders.push(("threads", |order, rounds| {

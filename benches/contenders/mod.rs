@@ -5,6 +5,7 @@
 
 #![allow(
     dead_code,
+    unused_imports,
     reason = "each bench takes only the programs of its own topic"
 )]
 
@@ -12,6 +13,7 @@ pub mod corobin;
 pub mod crossover;
 pub mod crowded_lock;
 pub mod fan;
+pub mod floor;
 pub mod generators;
 pub mod lap;
 pub mod may;

@@ -40,13 +40,13 @@ unsafe impl Stack for Slot {
 
 /// All stacks, in one piece. It must outlive the coroutines on it: the functions below drop it
 /// last.
-struct Mapping {
+pub struct Mapping {
     start: *mut libc::c_void,
     stacks: usize,
 }
 
 impl Mapping {
-    fn new(stacks: usize) -> Self {
+    pub fn new(stacks: usize) -> Self {
         // SAFETY: a new anonymous mapping at an address of the kernel's choice touches nothing
         // that exists.
         let start = unsafe {
@@ -65,6 +65,11 @@ impl Mapping {
         // 32 stacks of one page each by 2 MiB. Older kernels may not know it, which does no harm.
         unsafe { libc::madvise(start, stacks * STRIDE, libc::MADV_NOHUGEPAGE) };
         Mapping { start, stacks }
+    }
+
+    /// The upper end of each stack.
+    pub fn bases(&self) -> impl Iterator<Item = usize> {
+        self.slots().map(|slot| slot.base.get())
     }
 
     fn slots(&self) -> impl Iterator<Item = Slot> {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::{Scale, each};
-use crate::contenders::{by_age, corobin, may, raw, shuffled, threads, tokio};
+use crate::contenders::{by_age, corobin, floor, may, raw, shuffled, threads, tokio};
 use crate::outside::{go, python};
 use crate::rounds::Contender;
 use crate::rows::Row;
@@ -35,6 +35,10 @@ pub fn yields(scale: Scale) -> Vec<Row> {
             ..tokio
         };
         let mut contenders = vec![corobin, raw.at_most(share_of_raw), tokio];
+        if floor::PRESENT && n > 1 {
+            let program = move |_| floor::switches(n, turns);
+            contenders.push(each("bare switches, no queue", yields, program));
+        }
         if n <= may::MOST_COROUTINES {
             let program = move |_| may::yields(n, turns);
             contenders.push(each("may, 1 worker", yields, program).at_most(1.0 / 6.0));
