@@ -77,6 +77,7 @@ fn compare(options: &Options) -> Result<(), String> {
         println!("{}", table::of(&row));
         measured.push(row);
     }
+    outside::clean_up();
     if let Some(path) = &options.csv {
         write(path, &csv::of(&measured))?;
     }

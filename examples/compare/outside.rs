@@ -2,6 +2,7 @@
 //! number in the unit of its row.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::LazyLock;
 
@@ -44,10 +45,20 @@ pub fn go(name: &str, program: &'static str, n: u64, times: u64) -> Option<Conte
     }))
 }
 
-/// The path of the executable, which is left in the folder for temporary files.
+fn folder() -> PathBuf {
+    std::env::temp_dir().join(format!("corobin-compare-{}", std::process::id()))
+}
+
+/// Removes what was built for this process.
+pub fn clean_up() {
+    // Nothing is there if there is no Go.
+    let _ = fs::remove_dir_all(folder());
+}
+
+/// The path of the executable.
 fn build_go() -> Option<String> {
     said_by("go", &["version"])?;
-    let folder = std::env::temp_dir().join(format!("corobin-compare-{}", std::process::id()));
+    let folder = folder();
     fs::create_dir_all(&folder).ok()?;
     let (source, executable) = (folder.join("main.go"), folder.join("programs"));
     fs::write(&source, GO).ok()?;
