@@ -22,25 +22,21 @@ pub fn sleepers(scale: Scale) -> Vec<Row> {
         Contender::new(name, move || per_nano(part(&f(&deadlines)), n as u64))
     };
     let row = |what: &str, part: fn(&SleepCost) -> Duration| {
-        let mut contenders = vec![
+        let contenders = vec![
             crowd("corobin", most, part, corobin::sleepers),
             crowd("tokio", most, part, tokio::sleepers).at_most(0.5),
             crowd("OS threads", 2_000, part, threads::sleepers),
         ];
-        let n = most as u64;
-        contenders.extend(go(&format!("goroutines, {n}"), "sleepers", n, 1));
-        contenders.extend(python(
-            "Python asyncio, 10000",
-            "asyncio_sleepers",
-            10_000,
-            1,
-        ));
         Row::new(what, "CPU ns each", contenders)
     };
-    vec![
-        row("spawn, sleep, join", |cost| cost.whole),
-        row("sleep, join", |cost| cost.sleeping),
-    ]
+    let mut whole = row("spawn, sleep, join", |cost| cost.whole);
+    let n = most as u64;
+    let others = [
+        go(&format!("goroutines, {n}"), "sleepers", n, 1),
+        python("Python asyncio, 10000", "asyncio_sleepers", 10_000, 1),
+    ];
+    whole.contenders.extend(others.into_iter().flatten());
+    vec![whole, row("sleep, join", |cost| cost.sleeping)]
 }
 
 pub fn to_thread(scale: Scale) -> Vec<Row> {
