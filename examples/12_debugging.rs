@@ -15,6 +15,10 @@ use corobin::sync::Mutex;
 use corobin::{Builder, RunError, Runtime, scope, sleep, to_thread, yield_now};
 
 fn main() -> std::io::Result<()> {
+    // What debug mode has to say goes to the log, here stderr.
+    env_logger::Builder::new()
+        .filter_level(log::LevelFilter::Warn)
+        .init();
     println!("— A hang —");
     hang()?;
     println!("\n— A slow step —");
