@@ -89,6 +89,7 @@ pub fn gather_results<T>(
 ///     assert_eq!(order, [10, 20, 30]);
 /// });
 /// ```
+#[track_caller]
 pub fn as_completed<T>(handles: impl IntoIterator<Item = JoinHandle<T>>) -> AsCompleted<T> {
     AsCompleted(Gathered::new(handles))
 }
@@ -121,6 +122,7 @@ struct Gathered<T> {
 }
 
 impl<T> Gathered<T> {
+    #[track_caller]
     fn new(handles: impl IntoIterator<Item = JoinHandle<T>>) -> Gathered<T> {
         let handles: Vec<_> = handles.into_iter().map(Some).collect();
         let group = Rc::new(Group::default());

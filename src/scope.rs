@@ -243,7 +243,7 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// If a coroutine joins itself.
     #[track_caller]
     pub fn join(self) -> Result<T, JoinError> {
-        let result = crate::spawn::join(&self.inner, Location::caller());
+        let result = crate::spawn::join(&self.inner);
         if let (Err(JoinError::Panicked(_)), Some(scheduler)) = (&result, scheduler::current()) {
             // The scope has the panic, and we are inside of the scope: either its
             // body, which unwinds already, or some coroutine below.

@@ -156,7 +156,7 @@ impl<T> JoinHandle<T> {
     #[track_caller]
     #[inline]
     pub fn join(self) -> Result<T, JoinError> {
-        join(&self.inner, Location::caller())
+        join(&self.inner)
     }
 
     /// Asks the coroutine to unwind at its current or next suspension point.
@@ -197,7 +197,8 @@ impl<T> JoinHandle<T> {
 
 /// Waits for the end of a coroutine and takes its result.
 #[inline(always)]
-pub(crate) fn join<T>(inner: &Typed<T>, at: &'static Location<'static>) -> Result<T, JoinError> {
+#[track_caller]
+pub(crate) fn join<T>(inner: &Typed<T>) -> Result<T, JoinError> {
     let Some(scheduler) = scheduler::current() else {
         return inner.claim().unwrap_or(Err(JoinError::Cancelled));
     };
@@ -205,7 +206,7 @@ pub(crate) fn join<T>(inner: &Typed<T>, at: &'static Location<'static>) -> Resul
     if let Some(result) = inner.claim() {
         return result;
     }
-    wait_for(scheduler, inner.task(), at);
+    wait_for(scheduler, inner.task());
     match inner.claim() {
         Some(result) => result,
         None => unreachable!("the wait was for the end"),
@@ -214,6 +215,7 @@ pub(crate) fn join<T>(inner: &Typed<T>, at: &'static Location<'static>) -> Resul
 
 /// # Panics
 /// If `task` is the coroutine that runs, and so would wait for itself.
+#[track_caller]
 pub(crate) fn assert_not_own(task: &TaskRef) {
     let running = scheduler::current().map(Scheduler::running);
     assert!(
@@ -224,8 +226,10 @@ pub(crate) fn assert_not_own(task: &TaskRef) {
 }
 
 #[inline(never)]
-fn wait_for(scheduler: &Scheduler, task: &TaskRef, at: &'static Location<'static>) {
+#[track_caller]
+fn wait_for(scheduler: &Scheduler, task: &TaskRef) {
     assert_not_own(task);
+    let at = Location::caller();
     let running = scheduler.running();
     while !task.has_ended() {
         task.joiner.set(Joiner::Coroutine(running));

@@ -18,14 +18,14 @@ fn panics_here<R>(f: impl FnOnce() -> R) {
     let message = panic::catch_unwind(AssertUnwindSafe(f)).err().unwrap();
     let message = message.downcast::<String>().unwrap();
     assert!(message.contains("corobin::run"), "{message}");
-    PLACE.with_borrow(|place| assert_eq!(place, file!(), "{message}"));
+    assert_eq!(PLACE.take(), file!(), "{message}");
 }
 
 #[test]
 fn waiting_outside_of_a_runtime() {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
-        PLACE.with_borrow_mut(|place| *place = info.location().unwrap().file().to_owned());
+        PLACE.set(info.location().unwrap().file().to_owned());
         usual(info);
     }));
 
@@ -73,7 +73,7 @@ fn waiting_outside_of_a_runtime() {
             cell.get_or_init(|| *cell.get_or_init(|| 1));
         }));
         assert!(again.is_err());
-        PLACE.with_borrow(|place| assert_eq!(place, file!()));
+        assert_eq!(PLACE.take(), file!());
         assert_eq!(cell.get(), None);
         assert_eq!(cell.get_or_init(|| 2), &2);
     });
