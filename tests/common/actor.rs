@@ -22,13 +22,22 @@ pub fn say(line: &str) {
 #[allow(dead_code)] // Not every test that includes this needs all.
 impl Actor {
     pub fn new(test: &str) -> Actor {
-        Actor::start(Command::new(std::env::current_exe().unwrap()), test)
+        Actor::start(Actor::command(), test)
     }
 
     pub fn with_stdin(test: &str, stdin: impl Into<Stdio>) -> Actor {
-        let mut command = Command::new(std::env::current_exe().unwrap());
+        let mut command = Actor::command();
         command.stdin(stdin);
         Actor::start(command, test)
+    }
+
+    /// This program, with the signals of a terminal as they are by default: what a
+    /// shell starts in the background ignores them, and so would its children.
+    fn command() -> Command {
+        let mut command = Command::new("env");
+        command.arg("--default-signal=INT,QUIT");
+        command.arg(std::env::current_exe().unwrap());
+        command
     }
 
     pub fn start(mut command: Command, test: &str) -> Actor {

@@ -34,10 +34,11 @@ pub fn read(path: &Path) -> Trace {
     trace
 }
 
-/// Reads what a process that died has left: all but the end.
+/// Reads what a process that died has left, maybe in the middle of a write: all but
+/// the end.
 pub fn read_cut_off(text: &str) -> Trace {
-    let text = text.trim_end().trim_end_matches(',');
-    let trace = parse(&format!("{text}]"));
+    let (whole, _) = text.rsplit_once(",\n").unwrap();
+    let trace = parse(&format!("{whole}]"));
     trace.check(false);
     trace
 }
