@@ -5,7 +5,9 @@ mod contenders;
 
 use std::time::Duration;
 
-use contenders::{by_age, floor, may, raw, threads, tokio};
+#[cfg(target_arch = "x86_64")]
+use contenders::floor;
+use contenders::{by_age, may, raw, threads, tokio};
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 
 type Program = fn(&[usize], u64) -> Duration;
@@ -28,7 +30,8 @@ fn yields(c: &mut Criterion) {
         if n <= may::MOST_COROUTINES {
             contenders.push(("may", |order, rounds| may::yields(order.len(), rounds)));
         }
-        if floor::PRESENT && n > 1 {
+        #[cfg(target_arch = "x86_64")]
+        if n > 1 {
             contenders.push(("bare", |order, rounds| floor::switches(order.len(), rounds)));
         }
         if (2..=1_000).contains(&n) {

@@ -28,6 +28,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use corosensei::stack::valgrind::ValgrindStackRegistration;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
 use crate::stack::{Stack, StackClass};
@@ -227,13 +228,22 @@ impl Token {
 struct TokenStack {
     stack: Stack,
     class: StackClass,
+    /// Without it valgrind takes a switch for a call, and what lies between the two
+    /// stacks, the thread's variables among it, for a part of the stack.
+    _registration: ValgrindStackRegistration,
 }
 
 impl TokenStack {
     fn new() -> std::io::Result<TokenStack> {
         let class = StackClass::for_one(TOKEN_STACK)?;
         let stack = class.take()?;
-        Ok(TokenStack { stack, class })
+        let length = stack.base() - stack.low();
+        let registration = ValgrindStackRegistration::new(stack.low() as *mut u8, length);
+        Ok(TokenStack {
+            stack,
+            class,
+            _registration: registration,
+        })
     }
 }
 

@@ -87,8 +87,7 @@ fn leave_parked(
     at: &'static Location<'static>,
     deaf: bool,
 ) -> bool {
-    let since = scheduler.clock.last();
-    let since = Cell::new(since);
+    let since = Cell::new(scheduler.clock.last());
     let wait = Wait { what, at, since };
     let next = || scheduler.next_way();
     scheduler.running().leave_parked(&wait, deaf, next)

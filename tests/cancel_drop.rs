@@ -10,16 +10,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
+#[path = "common/on_drop.rs"]
+mod on_drop;
+use on_drop::OnDrop;
+
 type Log = Rc<RefCell<Vec<String>>>;
-
-/// Runs its closure when dropped.
-struct OnDrop<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
-}
 
 fn virtual_run<T>(f: impl FnOnce() -> T) -> T {
     Runtime::builder()
@@ -292,6 +287,31 @@ fn captures_that_were_never_started_may_suspend_in_their_destructors() {
         assert_cancelled(child.join());
         sleep(secs(2));
         assert_eq!(*log.borrow(), ["captures dropped"]);
+    });
+}
+
+#[test]
+fn a_panic_of_captures_that_were_never_started_is_one_of_the_body() {
+    virtual_run(|| {
+        let guard = OnDrop(|| panic!("in the destructor of a capture"));
+        let child = spawn(move || drop(guard));
+        child.cancel();
+        match child.join() {
+            Err(JoinError::Panicked(payload)) => {
+                assert_eq!(
+                    payload.downcast_ref(),
+                    Some(&"in the destructor of a capture")
+                );
+            }
+            other => panic!("not a panic: {other:?}"),
+        }
+        let raised = caught(|| {
+            scope(|s| {
+                let guard = OnDrop(|| panic!("in a scope"));
+                s.spawn(move || drop(guard)).cancel();
+            });
+        });
+        assert_eq!(raised.unwrap_err().downcast_ref(), Some(&"in a scope"));
     });
 }
 

@@ -10,16 +10,11 @@ use std::sync::{Arc, Mutex, Once};
 use std::thread::panicking;
 use std::time::Duration;
 
+#[path = "common/on_drop.rs"]
+mod on_drop;
+use on_drop::OnDrop;
+
 type Seen = Rc<RefCell<Vec<bool>>>;
-
-/// Runs its closure when dropped.
-struct OnDrop<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
-}
 
 /// Keeps the many deliberate panics of this file out of the output.
 fn expect_panics() {

@@ -9,14 +9,9 @@ use std::sync::{Mutex, Once};
 use std::thread::panicking;
 use std::time::Duration;
 
-/// Runs its closure when dropped.
-struct OnDrop<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
-}
+#[path = "common/on_drop.rs"]
+mod on_drop;
+use on_drop::OnDrop;
 
 /// A small generator of pseudo-random numbers.
 struct Rng(u64);

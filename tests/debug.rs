@@ -15,6 +15,10 @@ use corobin::{
     sleep, spawn, timeout, yield_now,
 };
 
+#[path = "common/on_drop.rs"]
+mod on_drop;
+use on_drop::OnDrop;
+
 const KIB: usize = 1 << 10;
 
 /// All that was logged in this process. Tests look for names of their own.
@@ -300,14 +304,6 @@ fn a_swallowed_cancel_is_told_when_the_coroutine_returns() {
         assert!(swallower.join().is_ok());
     });
     logged_once(&["'returns'", "swallowed a cancel and has returned"]);
-}
-
-struct OnDrop<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
 }
 
 #[test]

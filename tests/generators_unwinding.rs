@@ -10,17 +10,13 @@ use std::time::Duration;
 use corobin::GeneratorState::{Complete, Yielded};
 use corobin::{Generator, Runtime, Yielder, sleep, spawn, yield_now};
 
+#[path = "common/on_drop.rs"]
+mod on_drop;
+use on_drop::OnDrop;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 type Trail = Rc<RefCell<Vec<String>>>;
-
-struct OnDrop<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
-}
 
 fn entries(trail: &Trail) -> Vec<String> {
     trail.borrow().clone()

@@ -12,14 +12,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-/// Runs its closure when dropped.
-struct OnDrop<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
-}
+#[path = "common/on_drop.rs"]
+mod on_drop;
+use on_drop::OnDrop;
 
 #[track_caller]
 fn assert_cancelled<T: std::fmt::Debug>(result: Result<T, JoinError>) {

@@ -6,7 +6,6 @@ use std::cell::Cell;
 use std::hint::black_box;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,7 +14,12 @@ use corobin::{
     gather, gather_results, handle, park, run, scope, sleep, spawn, timeout, to_thread, yield_now,
 };
 
-const CHILD: &str = "COROBIN_TEST_CHILD";
+#[path = "common/child.rs"]
+mod child;
+#[path = "common/on_drop.rs"]
+mod on_drop;
+use on_drop::OnDrop;
+
 const MIB: usize = 1 << 20;
 /// So much more address space a limited process gets, and so much a stack must not have.
 const EXTRA: usize = 400 * MIB;
@@ -23,27 +27,9 @@ const MORE_THAN_THERE_IS: usize = 1024 * MIB;
 /// More coroutines with the default stack than fit.
 const CROWD: usize = 2000;
 
-/// Runs `limited` in another process; `test` is the test that calls this. Does nothing where the
-/// system does not tell how much is used.
-fn alone(test: &str, limited: impl FnOnce()) {
-    if std::env::var_os(CHILD).is_some() {
-        limited();
-        return;
-    }
-    if !std::path::Path::new("/proc/self/status").exists() {
-        eprintln!("{test}: skipped, there is no /proc/self/status");
-        return;
-    }
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env(CHILD, "1")
-        .env("RUST_BACKTRACE", "0")
-        .output()
-        .unwrap();
-    let (out, err) = (&output.stdout, &output.stderr);
-    let text = String::from_utf8_lossy(out).into_owned() + &String::from_utf8_lossy(err);
-    assert!(output.status.success(), "{}\n{text}", output.status);
-    assert!(text.contains("1 passed"), "{text}");
+/// In another process, whose address space is limited.
+fn alone(test: &str, f: impl FnOnce()) {
+    child::alone(test, &[("RUST_BACKTRACE", "0")], f);
 }
 
 fn address_space() -> usize {
@@ -135,14 +121,6 @@ fn release(parked: Vec<JoinHandle<()>>) {
         handle.coroutine().unpark();
     }
     gather(parked).unwrap();
-}
-
-struct OnDrop<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! What coroutines and generators cost, and that it is given back. Each test measures a process of
 //! its own: this file started again, with a variable that says so.
 
-use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -10,7 +9,9 @@ use corobin::{
     timeout, to_thread, yield_now,
 };
 
-const CHILD: &str = "COROBIN_TEST_CHILD";
+#[path = "common/child.rs"]
+mod child;
+
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
@@ -18,29 +19,10 @@ const MIB: usize = 1 << 20;
 /// does not optimise), and its share of the page tables and of the lists that it is on.
 const EACH: usize = if cfg!(debug_assertions) { 14 } else { 6 } * KIB;
 
-/// Runs `measure` in another process, where nothing else uses memory; `test` is the test that calls
-/// this. Does nothing where the system does not tell how much is used.
-fn alone(test: &str, measure: impl FnOnce()) {
-    if std::env::var_os(CHILD).is_some() {
-        measure();
-        return;
-    }
-    if !std::path::Path::new("/proc/self/status").exists() {
-        eprintln!("{test}: skipped, there is no /proc/self/status");
-        return;
-    }
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env(CHILD, "1")
-        // Each arena of malloc reserves 64 MiB of addresses, and threads that
-        // meet in it make new ones.
-        .env("MALLOC_ARENA_MAX", "1")
-        .output()
-        .unwrap();
-    let (out, err) = (&output.stdout, &output.stderr);
-    let text = String::from_utf8_lossy(out).into_owned() + &String::from_utf8_lossy(err);
-    assert!(output.status.success(), "{}\n{text}", output.status);
-    assert!(text.contains("1 passed"), "{text}");
+/// In another process, where nothing else uses memory.
+fn alone(test: &str, f: impl FnOnce()) {
+    // Each arena of malloc reserves 64 MiB of addresses, and threads that meet in it make new ones.
+    child::alone(test, &[("MALLOC_ARENA_MAX", "1")], f);
 }
 
 /// A line of /proc/self/status.

@@ -11,17 +11,13 @@ use corobin::{
     Builder, Generator, JoinError, JoinHandle, Runtime, Yielder, park, run, sleep, spawn, yield_now,
 };
 
+#[path = "common/on_drop.rs"]
+mod on_drop;
+use on_drop::OnDrop;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 type Trail = Rc<RefCell<Vec<String>>>;
-
-struct OnDrop<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
-}
 
 fn mark(trail: &Trail, entry: &'static str) -> OnDrop<impl FnMut() + use<>> {
     let log = trail.clone();

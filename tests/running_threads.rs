@@ -10,13 +10,9 @@ use corobin::{
     yield_now,
 };
 
-struct OnDrop<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
-}
+#[path = "common/on_drop.rs"]
+mod on_drop;
+use on_drop::OnDrop;
 
 fn on_a_thread<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
     thread::spawn(f).join().unwrap()

@@ -11,6 +11,10 @@ use corobin::{
     yield_now,
 };
 
+#[path = "common/on_drop.rs"]
+mod on_drop;
+use on_drop::OnDrop;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 type Trail = RefCell<Vec<String>>;
@@ -20,14 +24,6 @@ struct Mark<'a>(&'a Trail, &'static str);
 impl Drop for Mark<'_> {
     fn drop(&mut self) {
         note(self.0, self.1);
-    }
-}
-
-struct OnDrop<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
     }
 }
 

@@ -9,6 +9,10 @@ use corobin::{
     Elapsed, JoinError, Runtime, now, park, run, scope, shield, sleep, spawn, timeout, yield_now,
 };
 
+#[path = "common/on_drop.rs"]
+mod on_drop;
+use on_drop::OnDrop;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 type Trail = Rc<RefCell<Vec<String>>>;
@@ -18,14 +22,6 @@ struct Mark(Trail, &'static str);
 impl Drop for Mark {
     fn drop(&mut self) {
         note(&self.0, self.1);
-    }
-}
-
-struct OnDrop<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
     }
 }
 

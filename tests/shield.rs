@@ -9,16 +9,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
+#[path = "common/on_drop.rs"]
+mod on_drop;
+use on_drop::OnDrop;
+
 type Log = Rc<RefCell<Vec<String>>>;
-
-/// Runs its closure when dropped.
-struct OnDrop<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
-}
 
 fn virtual_run<T>(f: impl FnOnce() -> T) -> T {
     Runtime::builder()

@@ -11,6 +11,10 @@ use corobin::{
     Yielder, current, park, run, scope, sleep, snapshot, spawn, timeout, yield_now,
 };
 
+#[path = "common/on_drop.rs"]
+mod on_drop;
+use on_drop::OnDrop;
+
 fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
 }
@@ -235,14 +239,6 @@ fn a_generator_is_shown_inside_its_coroutine() {
 fn next_of(generator: &mut Generator<()>) {
     generator.next();
     black_box(());
-}
-
-struct OnDrop<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
 }
 
 #[test]

@@ -15,16 +15,12 @@ use corobin::{
     race, scope, select, sleep, spawn, timeout, yield_now,
 };
 
+#[path = "common/on_drop.rs"]
+mod on_drop;
+use on_drop::OnDrop;
+
 fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
-}
-
-struct OnDrop<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
 }
 
 type Wait = (&'static str, Box<dyn Fn()>);

@@ -13,6 +13,7 @@ pub mod corobin;
 pub mod crossover;
 pub mod crowded_lock;
 pub mod fan;
+#[cfg(target_arch = "x86_64")]
 pub mod floor;
 pub mod generators;
 pub mod lap;

@@ -97,10 +97,13 @@ impl Scheduler {
     /// Ends a coroutine that never gets a stack, on that of another.
     pub(super) fn bury_unborn(&self, task: &TaskRef) {
         task.begin();
-        drop_body(task);
-        task.end(End::Cancelled);
+        let end = drop_body(task);
+        if end == End::Panicked {
+            self.tell_of_panic(task);
+        }
+        task.end(end);
         if self.is_observed() {
-            self.saw_end(task, End::Cancelled);
+            self.saw_end(task, end);
         }
         if let Some(siblings) = task.siblings() {
             self.tell_scope(siblings, task);
@@ -136,14 +139,14 @@ impl Scheduler {
             || self.phase.get() > Phase::Running && self.ends_with_run(task);
         let end = if self.stacks.is_reserve(raw) {
             self.set_ending(raw);
-            drop_body(task);
-            let text = format!("no stack for a coroutine: {}", self.no_stack.take());
-            task.put_payload(Box::new(text));
+            if drop_body(task) == End::Cancelled {
+                let text = format!("no stack for a coroutine: {}", self.no_stack.take());
+                task.put_payload(Box::new(text));
+            }
             End::Panicked
         } else if born_cancelled {
             self.set_ending(raw);
-            drop_body(task);
-            End::Cancelled
+            drop_body(task)
         } else {
             let end = task.run();
             self.set_ending(raw);
@@ -260,21 +263,16 @@ fn quietly(f: impl FnOnce()) {
     }
 }
 
-/// Drops the captures of a body that never runs.
+/// Drops the captures of a body that never runs. A panic of theirs is a panic of the
+/// body.
 #[cold]
-fn drop_body(task: &Task) {
-    let dropped = catch_unwind(AssertUnwindSafe(|| task.drop_body()));
-    if let Err(payload) = dropped {
-        if !is_cancel(&*payload) {
-            let text = message(&*payload);
-            quietly(|| {
-                log::error!(
-                    "coroutine {} panicked while its captures were dropped: {text}",
-                    title(task)
-                );
-            });
+fn drop_body(task: &Task) -> End {
+    match catch_unwind(AssertUnwindSafe(|| task.drop_body())) {
+        Err(payload) if !is_cancel(&*payload) => {
+            task.put_payload(payload);
+            End::Panicked
         }
-        drop_quietly(payload);
+        _ => End::Cancelled,
     }
 }
 

@@ -44,3 +44,18 @@ pub fn child_output(test: &str, variables: &[(&str, &str)]) -> Output {
         stderr,
     }
 }
+
+/// Runs `f` in another process, where it has all resources to itself; `test` is the test that calls
+/// this. Does nothing where the system does not tell how much memory is used.
+pub fn alone(test: &str, variables: &[(&str, &str)], f: impl FnOnce()) {
+    if is_child() {
+        return f();
+    }
+    if !std::path::Path::new("/proc/self/status").exists() {
+        eprintln!("{test}: skipped, there is no /proc/self/status");
+        return;
+    }
+    let Output { status, text, .. } = child_output(test, variables);
+    assert!(status.success(), "{status}\n{text}");
+    assert!(text.contains("1 passed"), "{text}");
+}

@@ -4,7 +4,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::{Scale, each};
-use crate::contenders::{by_age, corobin, floor, may, raw, shuffled, threads, tokio};
+#[cfg(target_arch = "x86_64")]
+use crate::contenders::floor;
+use crate::contenders::{by_age, corobin, may, raw, shuffled, threads, tokio};
 use crate::outside::{go, python};
 use crate::rounds::Contender;
 use crate::rows::Row;
@@ -35,7 +37,8 @@ pub fn yields(scale: Scale) -> Vec<Row> {
             ..tokio
         };
         let mut contenders = vec![corobin, raw.at_most(share_of_raw), tokio];
-        if floor::PRESENT && n > 1 {
+        #[cfg(target_arch = "x86_64")]
+        if n > 1 {
             let program = move |_| floor::switches(n, turns);
             contenders.push(each("bare switches, no queue", yields, program));
         }
