@@ -106,7 +106,6 @@ mod clock;
 mod coroutine;
 #[allow(unsafe_code)]
 mod cpu;
-#[allow(unsafe_code)]
 mod debug;
 #[allow(unsafe_code)]
 mod frames;
@@ -117,7 +116,6 @@ mod generator;
 pub mod guide;
 mod handle;
 mod inbox;
-#[allow(unsafe_code)]
 pub mod io;
 mod json;
 mod local;
@@ -130,7 +128,6 @@ mod panic_count;
 mod probe;
 pub mod process;
 mod race;
-#[allow(unsafe_code)]
 mod reactor;
 #[allow(unsafe_code)]
 mod ready;
@@ -138,7 +135,6 @@ mod runtime;
 mod scheduler;
 #[allow(unsafe_code)]
 mod scope;
-#[allow(unsafe_code)]
 pub mod signal;
 #[allow(unsafe_code)]
 mod sigquit;

@@ -4,7 +4,9 @@
 //! code. So it sends what it has to say to the [`watchdog`], which also looks at the
 //! loop from outside and sees when a step does not end.
 
+#[allow(unsafe_code)]
 mod capture;
+#[allow(unsafe_code)]
 mod high_water;
 mod hook;
 mod watchdog;

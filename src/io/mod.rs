@@ -7,6 +7,7 @@
 mod adapter;
 mod output;
 mod registration;
+#[allow(unsafe_code)]
 mod ring;
 mod stdin;
 mod turns;

@@ -165,54 +165,50 @@ macro_rules! passed_on {
     };
 }
 
-/// `Read` and `Write` for the type and for `&` it, from four methods.
+/// What all streams have: `peek`, and `Read` and `Write` for the type and for `&` it,
+/// from four methods. A read gets there only with some room.
 macro_rules! read_write {
     ($type:ident) => {
-        impl Read for $type {
+        impl $type {
+            /// Reads without taking the data out of the queue.
+            ///
+            /// A suspension point.
+            ///
+            /// # Errors
+            /// As `read`.
+            #[track_caller]
+            pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+                if buf.is_empty() {
+                    return read_nothing();
+                }
+                self.socket.peek(Location::caller(), buf)
+            }
+        }
+
+        read_write!(for $type);
+        read_write!(for &$type);
+    };
+    (for $($type:tt)+) => {
+        impl Read for $($type)+ {
             #[inline]
             #[track_caller]
             fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+                if buf.is_empty() {
+                    return read_nothing();
+                }
                 self.read_at(Location::caller(), buf)
             }
 
             #[track_caller]
             fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+                if total(bufs) == 0 {
+                    return read_nothing();
+                }
                 self.read_vectored_at(Location::caller(), bufs)
             }
         }
 
-        impl Read for &$type {
-            #[inline]
-            #[track_caller]
-            fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-                self.read_at(Location::caller(), buf)
-            }
-
-            #[track_caller]
-            fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-                self.read_vectored_at(Location::caller(), bufs)
-            }
-        }
-
-        impl Write for $type {
-            #[inline]
-            #[track_caller]
-            fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-                self.write_at(Location::caller(), buf)
-            }
-
-            #[track_caller]
-            fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-                self.write_vectored_at(Location::caller(), bufs)
-            }
-
-            #[inline]
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-
-        impl Write for &$type {
+        impl Write for $($type)+ {
             #[inline]
             #[track_caller]
             fn write(&mut self, buf: &[u8]) -> io::Result<usize> {

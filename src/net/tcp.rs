@@ -97,20 +97,6 @@ impl TcpStream {
         start(Location::caller(), addr, Some(timeout))
     }
 
-    /// Reads without taking the data out of the queue.
-    ///
-    /// A suspension point.
-    ///
-    /// # Errors
-    /// As `read`.
-    #[track_caller]
-    pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        if buf.is_empty() {
-            return read_nothing();
-        }
-        self.socket.peek(Location::caller(), buf)
-    }
-
     /// Two halves, for two coroutines that each own theirs. (Two that may borrow
     /// the stream can both use `&TcpStream`.)
     ///
@@ -163,16 +149,10 @@ impl TcpStream {
 
     #[inline]
     fn read_at(&self, at: At, buf: &mut [u8]) -> io::Result<usize> {
-        if buf.is_empty() {
-            return read_nothing();
-        }
         self.socket.receive_stream(at, buf)
     }
 
     fn read_vectored_at(&self, at: At, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        if total(bufs) == 0 {
-            return read_nothing();
-        }
         self.socket
             .read_stream(at, total(bufs), |mut io| io.read_vectored(bufs))
     }

@@ -98,20 +98,6 @@ impl UnixStream {
         Ok((UnixStream { socket }, UnixStream { socket: other }))
     }
 
-    /// Reads without taking the data out of the queue.
-    ///
-    /// A suspension point.
-    ///
-    /// # Errors
-    /// As `read`.
-    #[track_caller]
-    pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        if buf.is_empty() {
-            return read_nothing();
-        }
-        self.socket.peek(Location::caller(), buf)
-    }
-
     /// Two halves, for two coroutines that each own theirs; see
     /// [`TcpStream::split`](super::TcpStream::split).
     #[must_use]
@@ -120,16 +106,10 @@ impl UnixStream {
     }
 
     fn read_at(&self, at: At, buf: &mut [u8]) -> io::Result<usize> {
-        if buf.is_empty() {
-            return read_nothing();
-        }
         self.socket.receive(at, buf)
     }
 
     fn read_vectored_at(&self, at: At, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        if total(bufs) == 0 {
-            return read_nothing();
-        }
         self.socket.read_with(at, |mut io| io.read_vectored(bufs))
     }
 

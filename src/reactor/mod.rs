@@ -7,6 +7,7 @@
 
 mod poll;
 mod source;
+#[allow(unsafe_code)]
 mod uring;
 
 use std::cell::{Cell, OnceCell};

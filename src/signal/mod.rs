@@ -16,6 +16,7 @@
 //!
 //! In asyncio this is `loop.add_signal_handler`; std has nothing of the kind.
 
+#[allow(unsafe_code)]
 mod handler;
 
 use std::borrow::Borrow;
