@@ -306,7 +306,8 @@ impl RuntimeBuilder {
 
     /// Lets time stand still while anything is ready or a
     /// [`to_thread`](crate::to_thread()) call runs, and jump to the next timer
-    /// otherwise. For tests; default off.
+    /// otherwise. For tests; default off. A blocking call must not wait for a
+    /// coroutine that sleeps: time would stand still for both.
     pub fn virtual_time(mut self, on: bool) -> Self {
         self.virtual_time = on;
         self
