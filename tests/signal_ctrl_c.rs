@@ -23,6 +23,20 @@ fn ctrl_c_is_waited_for_and_the_next_ends_the_process() {
     });
 }
 
+/// The waiter has received, and stops to listen, while another thread is still in
+/// the handler.
+#[test]
+fn a_ctrl_c_that_was_received_does_not_end_the_process() {
+    run(|| {
+        for _ in 0..300 {
+            let mut actor = Actor::new("waits_for_one_ctrl_c");
+            actor.says("waiting");
+            actor.send(Signal::INT);
+            actor.says("got it");
+        }
+    });
+}
+
 #[test]
 #[ignore = "a child of another test"]
 fn waits_for_one_ctrl_c() {

@@ -41,10 +41,20 @@ impl Listener {
             }
         };
         let mut listeners = LISTENERS.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = listeners.get(&signal).cloned();
-        let by_default = known.is_none() && is_default(signal)?;
-        let count = known.clone().unwrap_or_default();
-        count.fetch_add(1, Ordering::SeqCst);
+        let count = match listeners.get(&signal) {
+            Some(count) => Arc::clone(count),
+            None => {
+                let count = Arc::default();
+                if is_default(signal)? {
+                    // Actions run in the order in which they were registered. This
+                    // one has to come before every write: once a listener has
+                    // received, it may be gone before the handler is at its end.
+                    emulate_default(signal, Arc::clone(&count))?;
+                }
+                listeners.insert(signal, Arc::clone(&count));
+                count
+            }
+        };
         let pipe = Arc::clone(pipe);
         let write = move || {
             // If it is full, nobody has received for very long.
@@ -53,18 +63,11 @@ impl Listener {
         // SAFETY: the action makes one system call, which is allowed in a
         // handler, and does not panic. The crate keeps errno, and drops the
         // closure outside of handlers.
-        let id = unsafe { register(signal, write) }.inspect_err(|_| {
-            count.fetch_sub(1, Ordering::SeqCst);
-        })?;
+        let id = unsafe { register(signal, write) }?;
+        count.fetch_add(1, Ordering::SeqCst);
         // What fails from here on drops, and so ends, what has begun.
         let listener = Listener { signal, id, count };
-        if known.is_none() {
-            use_signal_stack(signal)?;
-            if by_default {
-                emulate_default(signal, Arc::clone(&listener.count))?;
-            }
-            listeners.insert(signal, Arc::clone(&listener.count));
-        }
+        use_signal_stack(signal)?;
         Ok(listener)
     }
 

@@ -8,7 +8,8 @@
 //! it**: after `ctrl_c` has returned, the next Ctrl-C ends the process, so a
 //! shutdown that hangs can be ended by a second one. A handler that was there
 //! before is called first, and a signal that was ignored before is ignored again.
-//! A signal that is under way when the last listener is dropped may do so too.
+//! A signal that is under way when the last listener is dropped may be lost with
+//! it, or do so too; one that was received never does.
 //!
 //! The signals that came are kept, in their order, up to some ten thousand that
 //! nobody has received; the system itself may merge signals of a kind that come
