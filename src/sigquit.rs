@@ -2,7 +2,7 @@
 //!
 //! As long as a runtime runs, and only where the signal would have ended the
 //! process, it is handled here. A program with a handler of its own, or that ignores
-//! the signal, keeps that.
+//! the signal, keeps that. `signal` has one, and calls [`answer`] when nobody listens.
 //!
 //! The handler may run on any thread and at any time, so it only calls what each
 //! runtime has left for it in a list. Who takes something off the list waits until
@@ -99,7 +99,12 @@ fn action() -> usize {
 }
 
 fn is_ours() -> bool {
-    action() == on_quit as extern "C" fn(c_int) as usize
+    is_handler(action())
+}
+
+/// Whether this is the handler that is installed here.
+pub(crate) fn is_handler(action: usize) -> bool {
+    action == on_quit as extern "C" fn(c_int) as usize
 }
 
 fn set_action(handler: usize) {
@@ -114,32 +119,40 @@ fn set_action(handler: usize) {
     }
 }
 
-extern "C" fn on_quit(signal: c_int) {
+extern "C" fn on_quit(_: c_int) {
     // SAFETY: a location of this thread's; the handler leaves it as it was.
     let errno = unsafe { *libc::__errno_location() };
     // Another one may have replaced us and call us still; then it is its business.
     if is_ours() {
-        AT_WORK.fetch_add(1, Ordering::SeqCst);
-        let mut stuck = false;
-        for place in places() {
-            let ask = place.ask.load(Ordering::SeqCst);
-            // SAFETY: not dropped while we are at work.
-            if let Some(ask) = unsafe { ask.as_ref() } {
-                stuck |= ask();
-            }
-        }
-        AT_WORK.fetch_sub(1, Ordering::SeqCst);
-        let now = now();
-        if !stuck {
-            ASKED_AT.store(now, Ordering::SeqCst);
-        } else if now.saturating_sub(ASKED_AT.load(Ordering::SeqCst)) > PATIENCE.as_nanos() as u64 {
-            set_action(libc::SIG_DFL);
-            // SAFETY: may be called in a signal handler; delivered when we return.
-            unsafe { libc::raise(signal) };
-        }
+        answer();
     }
     // SAFETY: as above.
     unsafe { *libc::__errno_location() = errno };
+}
+
+/// Asks all runtimes. Returns false if none runs. Only makes calls that are allowed in
+/// a signal handler.
+pub(crate) fn answer() -> bool {
+    AT_WORK.fetch_add(1, Ordering::SeqCst);
+    let (mut asked, mut stuck) = (false, false);
+    for place in places() {
+        let ask = place.ask.load(Ordering::SeqCst);
+        // SAFETY: not dropped while we are at work.
+        if let Some(ask) = unsafe { ask.as_ref() } {
+            asked = true;
+            stuck |= ask();
+        }
+    }
+    AT_WORK.fetch_sub(1, Ordering::SeqCst);
+    let now = now();
+    if !stuck {
+        ASKED_AT.store(now, Ordering::SeqCst);
+    } else if now.saturating_sub(ASKED_AT.load(Ordering::SeqCst)) > PATIENCE.as_nanos() as u64 {
+        set_action(libc::SIG_DFL);
+        // SAFETY: may be called in a signal handler; delivered when we return.
+        unsafe { libc::raise(libc::SIGQUIT) };
+    }
+    asked
 }
 
 /// Nanoseconds of the monotonic clock.

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use child::child;
 use corobin::net::TcpListener;
+use corobin::signal::{SIGQUIT, Signals};
 use corobin::{
     Builder, IoBackend, Runtime, handle, park, run, sleep, spawn, timeout, to_thread, yield_now,
 };
@@ -318,6 +319,43 @@ fn a_handler_that_comes_later_is_left_alone() {
     let seen = assert_goes_on(child);
     assert_eq!(seen.matches("handled").count(), 2, "{seen}");
     assert!(!seen.contains("corobin:"), "{seen}");
+}
+
+/// Whoever came first: a listener has the signal, then the runtime, then the system.
+#[test]
+fn a_listener_has_it_as_long_as_it_listens() {
+    if is_child() {
+        no_core_dump();
+        if std::env::var("COROBIN_TEST_BACKEND").as_deref() == Ok("listens before") {
+            drop(Signals::new([SIGQUIT]).unwrap());
+        }
+        run(|| {
+            let signals = Signals::new([SIGQUIT]).unwrap();
+            ready();
+            signals.recv().unwrap();
+            drop(signals);
+            eprintln!("heard");
+            wait_on_a_thread();
+        });
+        eprintln!("went on");
+        // SAFETY: raise has no preconditions.
+        unsafe { libc::raise(libc::SIGQUIT) };
+        return;
+    }
+    for order in ["listens before", "runs before"] {
+        let mut child = Child::start_with("a_listener_has_it_as_long_as_it_listens", order);
+        child.quit();
+        child.wait_for("heard");
+        assert!(!child.seen.contains("corobin:"), "{}", child.seen);
+        for _ in 0..2 {
+            child.quit();
+            child.wait_for("corobin: SIGQUIT: 1 coroutine");
+            child.wait_for("sigquit::wait_on_a_thread");
+        }
+        let (status, seen) = child.go_on();
+        assert!(seen.contains("went on"), "{order}: {seen}");
+        assert_eq!(status.signal(), Some(libc::SIGQUIT), "{order}: {seen}");
+    }
 }
 
 #[test]

@@ -17,6 +17,8 @@ use signal_hook::SigId;
 use signal_hook::consts::FORBIDDEN;
 use signal_hook::low_level::{emulate_default_handler, register, unregister};
 
+use crate::sigquit;
+
 /// How many listen to each signal that was ever listened to.
 static LISTENERS: Mutex<BTreeMap<i32, Arc<AtomicUsize>>> = Mutex::new(BTreeMap::new());
 
@@ -83,15 +85,16 @@ impl Drop for Listener {
     }
 }
 
-/// Does what the system does by default, as long as nobody listens.
+/// Does what the system or a runtime does by default, as long as nobody listens.
 fn emulate_default(signal: i32, listeners: Arc<AtomicUsize>) -> io::Result<()> {
     let act = move || {
-        if listeners.load(Ordering::SeqCst) == 0 {
+        let nobody_listens = listeners.load(Ordering::SeqCst) == 0;
+        if nobody_listens && !(signal == libc::SIGQUIT && sigquit::answer()) {
             // It fails for signals that it does not know, which are ignored then.
             let _ = emulate_default_handler(signal);
         }
     };
-    // SAFETY: an atomic load, and a function made for handlers; it does not panic.
+    // SAFETY: an atomic load, and functions made for handlers; they do not panic.
     unsafe { register(signal, act) }?;
     Ok(())
 }
@@ -107,9 +110,10 @@ fn action(signal: i32) -> io::Result<libc::sigaction> {
     Ok(unsafe { action.assume_init() })
 }
 
-/// Whether the system does with it what it does by default.
+/// Whether it does what it does by default, here or in the system.
 fn is_default(signal: i32) -> io::Result<bool> {
-    Ok(action(signal)?.sa_sigaction == libc::SIG_DFL)
+    let action = action(signal)?.sa_sigaction;
+    Ok(action == libc::SIG_DFL || sigquit::is_handler(action))
 }
 
 /// Lets the handler run on the thread's signal stack, which std gives to each of
