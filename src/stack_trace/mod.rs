@@ -15,6 +15,7 @@
 
 mod symbols;
 
+#[cfg(target_arch = "x86_64")]
 use std::ffi::c_void;
 use std::ops::Range;
 
