@@ -115,5 +115,5 @@ fn main() {
     scheduler.run();
 }
 
-// The real one is `src/suspend.rs` (park), `src/wait_queue.rs`, `src/task/` and `src/sync/`; it adds
+// The real one is `src/suspend.rs` (park), `src/wait_queue/`, `src/task/` and `src/sync/`; it adds
 // hand-over to the first in line, waits that can be cancelled, and reports with source lines.

@@ -3,7 +3,7 @@
 //! The same three jobs, done by OS threads and by coroutines: to start and end, to hand control to
 //! and fro, and just to exist. The figures are your machine's, of this moment; run it with
 //! `--release`. The tour's last chapter (`cargo run --release --example tour -- measure`) and
-//! `cargo bench --bench compare` measure with more care.
+//! `cargo run --release --example compare` measure with more care.
 
 use std::fs;
 use std::hint::black_box;

@@ -98,6 +98,18 @@ fn the_course_is_complete() {
 }
 
 #[test]
+fn each_has_a_chapter_in_the_guide() {
+    let chapters = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/guide/course");
+    let examples = stems(&folder());
+    assert_eq!(examples, stems(&chapters));
+    for name in examples {
+        let chapter = fs::read_to_string(chapters.join(format!("{name}.md"))).unwrap();
+        assert!(chapter.contains(&format!("--example {name}")), "{name}");
+        assert!(chapter.contains("*Exercise.*"), "{name}");
+    }
+}
+
+#[test]
 fn each_can_be_read_at_one_sitting() {
     for name in stems(&folder()) {
         let path = folder().join(format!("{name}.rs"));
