@@ -6,7 +6,8 @@
 //! Twelve chapters, each with a program in `examples/`, which is one file of less than 120 lines and is
 //! run and compared with its expected output by the tests. Read the chapter, run the program, read its
 //! source, do the exercise: some ten minutes each. 03 to 07 are small engines, and say at their ends
-//! what the real module adds.
+//! what the real module adds. `cargo run --example playground` writes pages on which such programs,
+//! run by the real engine, can be played step by step: the queue, the lanes, and the line of each stop.
 //!
 //! | chapter | `cargo run --example` | what it shows |
 //! | --- | --- | --- |
