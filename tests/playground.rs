@@ -86,10 +86,10 @@ fn each_page_goes_with_the_lines_of_its_program() {
         let mut before = None;
         while moment(&mut page) < last {
             before = line(&mut page);
-            if let Some((place, text)) = before.clone() {
-                if place.contains("programs.rs:") {
-                    lines.insert(text.trim().to_owned());
-                }
+            if let Some((place, text)) = &before
+                && place.contains("programs.rs:")
+            {
+                lines.insert(text.trim().to_owned());
             }
             page.press("ArrowRight", false);
         }
