@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell, UnsafeCell};
 use std::ptr::NonNull;
 
 /// What was ever put there stays until it is overwritten, taken or not.
-type Slot<T> = UnsafeCell<Option<T>>;
+type Slot<T> = UnsafeCell<T>;
 
 /// A ring whose size is a power of two, behind a shared reference: a step takes
 /// from it and puts to it, with other code in between, and has no time for more
@@ -22,6 +22,7 @@ pub(crate) struct ReadyQueue<T> {
     /// wrapped.
     head: Cell<usize>,
     tail: Cell<usize>,
+    filler: fn() -> T,
     pick: Option<RefCell<fastrand::Rng>>,
 }
 
@@ -36,13 +37,15 @@ impl<T> ReadyQueue<T> {
         size_of::<Slot<T>>()
     };
 
-    pub(crate) fn new(seed: Option<u64>) -> Self {
+    /// Slots that nothing was ever put to hold what `filler` makes.
+    pub(crate) fn new(seed: Option<u64>, filler: fn() -> T) -> Self {
         const FIRST: usize = 64;
         ReadyQueue {
-            slots: Cell::new(allocate(FIRST)),
+            slots: Cell::new(allocate(FIRST, filler)),
             mask: Cell::new(FIRST * Self::SIZE - 1),
             head: Cell::new(0),
             tail: Cell::new(0),
+            filler,
             pick: seed.map(|seed| RefCell::new(fastrand::Rng::with_seed(seed))),
         }
     }
@@ -63,7 +66,7 @@ impl<T> ReadyQueue<T> {
 
     /// Valid until the next `grow`.
     #[inline(always)]
-    fn slot(&self, offset: usize) -> *mut Option<T> {
+    fn slot(&self, offset: usize) -> *mut T {
         // SAFETY: offsets are multiples of the size of a slot, so that a masked
         // one is that of a slot.
         unsafe { self.slots.get().byte_add(offset & self.mask.get()).as_ref() }.get()
@@ -91,7 +94,11 @@ impl<T> ReadyQueue<T> {
         let tail = self.tail.get();
         // SAFETY: a slot outside of those from head to tail: nobody has a
         // reference to it.
-        let item = unsafe { (*self.slot(tail)).insert(item) };
+        let item = unsafe {
+            let slot = self.slot(tail);
+            slot.write(item);
+            &*slot
+        };
         self.tail.set(tail.wrapping_add(Self::SIZE));
         look(item)
     }
@@ -108,7 +115,7 @@ impl<T> ReadyQueue<T> {
         self.head.set(head.wrapping_add(Self::SIZE));
         // SAFETY: the slots from head to tail hold items that are taken once.
         // This one is outside of them from now on.
-        Some(unsafe { self.slot(head).read().unwrap_unchecked() })
+        Some(unsafe { self.slot(head).read() })
     }
 
     #[cold]
@@ -150,24 +157,23 @@ impl<T> ReadyQueue<T> {
         let slot = self.slot(self.head.get().wrapping_add(ahead * Self::SIZE));
         // SAFETY: the slots from head to tail hold items. They are written to by
         // `push` and `grow` only; `look` calls neither.
-        Some(look(unsafe { (*slot).as_ref().unwrap_unchecked() }))
+        Some(look(unsafe { &*slot }))
     }
 
-    /// As [`peek`](Self::peek); but where there is none, `look` may be shown one
-    /// that was taken already.
+    /// As [`peek`](Self::peek); but where there is none, `look` is shown one that
+    /// was taken already, or a filler.
     #[inline(always)]
-    pub(crate) fn peek_or_stale<R>(&self, ahead: usize, look: impl FnOnce(&T) -> R) -> Option<R> {
+    pub(crate) fn peek_or_stale<R>(&self, ahead: usize, look: impl FnOnce(&T) -> R) -> R {
         let slot = self.slot(self.head.get().wrapping_add(ahead * Self::SIZE));
         // SAFETY: a slot is written to by `push` and `grow` only; `look` calls
         // neither. A stale item is data that drops nothing.
-        unsafe { &*slot }.as_ref().map(look)
+        look(unsafe { &*slot })
     }
 
-    /// Whether it has ever held more than `CROWD`.
+    /// Whether it has ever held more than `crowd`, a power of two.
     #[inline(always)]
-    pub(crate) fn is_crowded(&self) -> bool {
-        const CROWD: usize = 1 << 17;
-        self.mask.get() >= CROWD * Self::SIZE
+    pub(crate) fn is_crowded(&self, crowd: usize) -> bool {
+        self.mask.get() >= crowd * Self::SIZE
     }
 
     /// Shows all of them, from the head on, to `look`, which must leave the queue
@@ -182,7 +188,7 @@ impl<T> ReadyQueue<T> {
     #[inline(never)]
     fn grow(&self) {
         let (len, slots) = (self.len(), (self.mask.get() + 1) / Self::SIZE);
-        let new = allocate(slots * 2);
+        let new = allocate(slots * 2, self.filler);
         for place in 0..len {
             let old = self.slot(self.head.get().wrapping_add(place * Self::SIZE));
             // SAFETY: moves an item to the new slots, which are twice as many;
@@ -205,8 +211,8 @@ impl<T> Drop for ReadyQueue<T> {
     }
 }
 
-fn allocate<T>(slots: usize) -> NonNull<Slot<T>> {
-    let slots: Box<[Slot<T>]> = (0..slots).map(|_| UnsafeCell::new(None)).collect();
+fn allocate<T>(slots: usize, filler: fn() -> T) -> NonNull<Slot<T>> {
+    let slots: Box<[Slot<T>]> = (0..slots).map(|_| UnsafeCell::new(filler())).collect();
     NonNull::from(Box::leak(slots)).cast()
 }
 
@@ -224,7 +230,7 @@ mod tests {
 
     #[test]
     fn first_in_first_out() {
-        let queue = ReadyQueue::new(None);
+        let queue = ReadyQueue::new(None, || 0);
         for n in 0..5 {
             queue.push(n);
         }
@@ -246,7 +252,7 @@ mod tests {
         for seed in 0..50 {
             let mut random = fastrand::Rng::with_seed(seed);
             let picks = seed % 2 == 1;
-            let queue = ReadyQueue::new(picks.then_some(seed));
+            let queue = ReadyQueue::new(picks.then_some(seed), || 0);
             let mut model = Vec::new();
             for n in 0..2000 {
                 if random.bool() {
@@ -267,7 +273,7 @@ mod tests {
     #[test]
     fn same_seed_same_order() {
         let order = |seed| {
-            let queue = ReadyQueue::new(Some(seed));
+            let queue = ReadyQueue::new(Some(seed), || 0);
             (0..20).for_each(|n| queue.push(n));
             std::iter::from_fn(|| queue.pop()).collect::<Vec<_>>()
         };

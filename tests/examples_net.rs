@@ -1,28 +1,15 @@
 //! The examples that serve, run as they are.
 
+#[path = "common/example.rs"]
+mod example;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// The path of an example. Not all that run tests build the examples too.
-fn built(name: &str) -> PathBuf {
-    let own = std::env::current_exe().unwrap();
-    // `target/debug/deps/…`
-    let folder = own.ancestors().nth(2).unwrap();
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
-    cargo
-        .args(["build", "--quiet", "--example", name, "--target-dir"])
-        .arg(folder.parent().unwrap())
-        .current_dir(env!("CARGO_MANIFEST_DIR"));
-    if folder.ends_with("release") {
-        cargo.arg("--release");
-    }
-    assert!(cargo.status().unwrap().success(), "{name} is not built");
-    folder.join("examples").join(name)
-}
+use example::build;
 
 /// A running example; it ends with the test.
 struct Example {
@@ -41,7 +28,7 @@ impl Drop for Example {
 impl Example {
     /// Runs it at a free port, with more arguments.
     fn start(name: &str, more: &[&str]) -> Example {
-        let mut child = Command::new(built(name))
+        let mut child = Command::new(build(&["--example", name]).join(name))
             .arg("127.0.0.1:0")
             .args(more)
             .stdout(Stdio::piped())

@@ -2,10 +2,15 @@
 //!
 //! `COROBIN_BLESS=1 cargo test --test examples_run` writes anew what is expected.
 
+#[path = "common/example.rs"]
+mod example;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use example::build;
 
 /// Those that print measurements, whose figures differ each time.
 const MEASURED: [&str; 2] = ["08_stackful_stackless", "11_threads"];
@@ -23,23 +28,6 @@ fn stems(folder: &Path) -> BTreeSet<String> {
     let stems = entries.map(|entry| entry.unwrap().path().file_stem().unwrap().to_owned());
     let stems = stems.map(|stem| stem.into_string().unwrap());
     stems.filter(|stem| is_numbered(stem)).collect()
-}
-
-/// Builds all examples, as `cargo test` with no other argument has done already, and
-/// gives the folder of the programs.
-fn build() -> PathBuf {
-    // …/target/debug/deps/this-test
-    let own = std::env::current_exe().unwrap();
-    let profile = own.parent().unwrap().parent().unwrap();
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--examples", "--target-dir"]);
-    cargo.arg(profile.parent().unwrap());
-    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-    if !cfg!(debug_assertions) {
-        cargo.arg("--release");
-    }
-    assert!(cargo.status().unwrap().success(), "the examples are built");
-    profile.join("examples")
 }
 
 /// Figures become `#`, and the spaces before them one.
@@ -61,7 +49,7 @@ fn masked(text: &str) -> String {
 
 #[test]
 fn each_prints_what_is_expected() {
-    let programs = build();
+    let programs = build(&["--examples"]);
     let mut wrong = Vec::new();
     for name in stems(&folder()) {
         let output = Command::new(programs.join(&name)).output().unwrap();

@@ -106,6 +106,16 @@ struct Baggage {
     depth: usize,
 }
 
+/// The running coroutine has no [`Baggage`].
+pub(crate) struct Light(());
+
+impl Light {
+    #[inline(always)]
+    pub(crate) fn now() -> Option<Light> {
+        (frames::top().is_none() && !panicking()).then_some(Light(()))
+    }
+}
+
 impl Raw {
     fn co(&self) -> &Seat {
         // SAFETY: the scheduler knows only stacks that are settled, whose job has
@@ -342,14 +352,20 @@ impl Raw {
     /// where to go.
     #[inline(always)]
     pub(crate) fn leave_to(self, how: impl FnOnce() -> (*mut usize, To)) {
-        if frames::top().is_some() || panicking() {
-            self.leave_with_baggage(how);
-        } else {
-            let (save, to) = how();
-            // SAFETY: we run in this coroutine; `To` is a frame that is used
-            // once.
-            unsafe { switch::leave(self, save, to.0) };
+        match Light::now() {
+            Some(light) => {
+                let (save, to) = how();
+                self.leave_light(light, save, to);
+            }
+            None => self.leave_with_baggage(how),
         }
+    }
+
+    /// As [`leave_to`](Self::leave_to), for whoever has no baggage.
+    #[inline(always)]
+    pub(crate) fn leave_light(self, _: Light, save: *mut usize, to: To) {
+        // SAFETY: we run in this coroutine; `To` is a frame that is used once.
+        unsafe { switch::leave(self, save, to.0) };
     }
 
     #[inline(never)]

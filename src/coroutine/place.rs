@@ -53,6 +53,14 @@ impl Ready {
         self.frame.get()
     }
 
+    /// A place of nobody, which is never taken.
+    pub(crate) fn filler() -> Ready {
+        Ready {
+            who: NonNull::dangling(),
+            frame: Cell::new(0),
+        }
+    }
+
     /// A place for a task that has not started.
     #[inline(always)]
     pub(crate) fn new(task: TaskRef) -> Ready {
@@ -107,18 +115,16 @@ impl Ready {
         }
     }
 
-    /// Asks the cache for more locals.
-    #[inline(always)]
-    pub(crate) fn prefetch_more(&self) {
-        prefetch(self.frame.get().wrapping_add(2 * LINE));
-    }
-
-    /// Asks the cache for what the switch has saved, and the first locals above.
+    /// Asks the cache for what the switch has saved.
     #[inline(always)]
     pub(crate) fn prefetch_frame(&self) {
-        let frame = self.frame.get();
-        prefetch(frame);
-        prefetch(frame.wrapping_add(LINE));
+        prefetch(self.frame.get());
+    }
+
+    /// Asks the cache for the first locals above.
+    #[inline(always)]
+    pub(crate) fn prefetch_locals(&self) {
+        prefetch(self.frame.get().wrapping_add(LINE));
     }
 
     /// Gives the place of one that has started up, for the way to it: only where

@@ -4,7 +4,7 @@
 //! ready queue and resume it, until none is left. A coroutine that yields puts
 //! itself at the back, and all else that one can wait for ends in
 //! [`Scheduler::wake`], which puts it on that queue. A coroutine that is left
-//! takes the loop's next step for it where it can ([`Scheduler::next_way`]).
+//! takes the loop's next step for it where it can, see [`ways`].
 //! [`outside`] looks at timers and other threads, [`life`] begins and ends
 //! coroutines, [`end`] unwinds those that are left.
 
@@ -18,6 +18,7 @@ mod outside;
 #[allow(unsafe_code)]
 mod stacks;
 mod view;
+mod ways;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -28,7 +29,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::coroutine::{self, Loop, Ready, To};
+use crate::coroutine::{Loop, Ready};
 use crate::frames::FrameRef;
 use crate::generator::raw::Raw;
 use crate::inbox::Inbox;
@@ -52,9 +53,6 @@ pub(crate) use outside::{Message, Timer};
 const STEPS: u32 = 64;
 /// How many operations on descriptors a coroutine may do in one turn.
 const OPERATIONS: u32 = 32;
-/// How far ahead of a step the cache is asked for its lines.
-const AHEAD: usize = 16;
-
 /// What a runtime keeps from one run to the next.
 pub(crate) struct Config {
     pub(crate) stack_size: usize,
@@ -153,7 +151,7 @@ impl Scheduler {
     pub(crate) fn new(config: &Config, probes: Vec<Box<dyn Probe>>) -> io::Result<Scheduler> {
         let stacks = Stacks::new(config.stack_size)?;
         Ok(Scheduler {
-            ready: ReadyQueue::new(config.seed),
+            ready: ReadyQueue::new(config.seed, Ready::filler),
             current: Cell::new(stacks.reserve()),
             the_loop: Loop::default(),
             steps_left: Cell::new(STEPS),
@@ -223,9 +221,8 @@ impl Scheduler {
 
     #[inline(always)]
     fn next(&self) -> Option<Ready> {
-        let next = self.ready.pop()?;
-        self.ready.peek_or_stale(AHEAD, Ready::prefetch);
-        Some(next)
+        self.ready.peek_or_stale(ways::AHEAD, Ready::prefetch);
+        self.ready.pop()
     }
 
     /// Lets a coroutine run until somebody leaves to the loop.
@@ -246,78 +243,6 @@ impl Scheduler {
         let left = self.steps_left.get() - 1;
         self.steps_left.set(left);
         left == 0
-    }
-
-    /// Lets everybody who is ready run before the running coroutine goes on.
-    ///
-    /// With nobody else there, and no time to look outside, there is no switch.
-    /// `at` is where it yields, if that is known.
-    #[inline(always)]
-    pub(crate) fn yield_now(&self, at: Option<&'static Location<'static>>) {
-        let left = self.steps_left.get();
-        if left > 1 {
-            if self.ready.is_empty() {
-                return self.steps_left.set(left - 1);
-            }
-            if coroutine::TO_ANOTHER && self.ready.is_next(Ready::has_started) {
-                let running = self.running();
-                return running.leave_to(move || {
-                    let back = Ready::leaving(running);
-                    let (next, save) = self.ready.rotate(back, Ready::frame_place);
-                    (save, self.way_to(next))
-                });
-            }
-        }
-        if coroutine::TO_ANOTHER {
-            self.yield_to_loop_apart(at);
-        } else {
-            self.yield_to_loop(at);
-        }
-    }
-
-    /// Keeps the short way short.
-    #[inline(never)]
-    fn yield_to_loop_apart(&self, at: Option<&'static Location<'static>>) {
-        self.yield_to_loop(at);
-    }
-
-    #[inline(always)]
-    fn yield_to_loop(&self, at: Option<&'static Location<'static>>) {
-        self.yielded_at.set(at);
-        let running = self.running();
-        running.leave_to(|| {
-            let back = Ready::leaving(running);
-            let save = self.ready.push_and(back, Ready::frame_place);
-            (save, self.the_loop.way())
-        });
-    }
-
-    /// Where the running coroutine goes when it is left: straight to the next in
-    /// line, if that has started and it is not time to look outside.
-    #[inline(always)]
-    pub(crate) fn next_way(&self) -> To {
-        if coroutine::TO_ANOTHER
-            && self.steps_left.get() > 1
-            && self.ready.is_next(Ready::has_started)
-            && let Some(next) = self.ready.pop()
-        {
-            return self.way_to(next);
-        }
-        self.the_loop.way()
-    }
-
-    /// Takes the loop's next step: to `next`, which was taken off the queue.
-    #[inline(always)]
-    fn way_to(&self, next: Ready) -> To {
-        self.ready.peek_or_stale(AHEAD, Ready::prefetch_frame);
-        // Pays only where each line is a miss in every cache.
-        if self.ready.is_crowded() {
-            self.ready.peek_or_stale(AHEAD, Ready::prefetch_more);
-        }
-        self.steps_left.set(self.steps_left.get() - 1);
-        let (raw, way) = next.into_way();
-        self.current.set(raw);
-        way
     }
 
     /// Whether a cancel or an expiry may be pending in the running coroutine.
