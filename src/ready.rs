@@ -50,6 +50,12 @@ impl<T> ReadyQueue<T> {
         }
     }
 
+    /// Whether it picks at random.
+    #[inline(always)]
+    pub(crate) fn is_seeded(&self) -> bool {
+        self.pick.is_some()
+    }
+
     #[inline(always)]
     fn bytes(&self) -> usize {
         self.tail.get().wrapping_sub(self.head.get())
@@ -131,7 +137,7 @@ impl<T> ReadyQueue<T> {
     /// a seed.
     #[inline(always)]
     pub(crate) fn is_next(&self, wanted: impl FnOnce(&T) -> bool) -> bool {
-        self.pick.is_none() && self.peek(0, wanted) == Some(true)
+        !self.is_seeded() && self.peek(0, wanted) == Some(true)
     }
 
     /// Puts `item` at the back in exchange for the one that came first: a

@@ -90,7 +90,8 @@ fn leave_parked(
     let since = Cell::new(scheduler.clock.last());
     let wait = Wait { what, at, since };
     let next = || scheduler.next_way();
-    scheduler.running().leave_parked(&wait, deaf, next)
+    scheduler.running().leave_parked(&wait, deaf, next);
+    scheduler.running().comes_back()
 }
 
 /// Goes to the back of the ready queue, and raises nothing when it comes back.

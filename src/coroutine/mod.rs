@@ -64,6 +64,7 @@ pub(crate) struct Seat {
     state: Cell<u64>,
     /// Counted, while the state is not `IDLE`.
     task: Cell<NonNull<()>>,
+    /// What it waits for; only while it is parked.
     wait: Cell<Option<NonNull<Wait<'static>>>>,
     baggage: Cell<Option<NonNull<Baggage>>>,
     /// Where it was left, unless that was with a yield: then it is in the queue.
@@ -160,7 +161,6 @@ impl Raw {
         debug_assert!(!self.is_idle() && !self.may_be_due());
         let seat = self.co();
         seat.state.set(IDLE);
-        seat.wait.set(None);
         // SAFETY: `sit_down` has put the reference there, and an idle seat never
         // gives it again.
         unsafe { TaskRef::from_address(seat.task.get()) }
@@ -184,7 +184,10 @@ impl Raw {
 
     /// What it waits for, if it is parked.
     pub(crate) fn wait(&self) -> Option<&Wait<'_>> {
-        // SAFETY: a wait is on the stack of its coroutine from before it leaves
+        if !self.is_parked() {
+            return None;
+        }
+        // SAFETY: a wait is on the stack of its coroutine from before it is parked
         // until after it has come back.
         Some(unsafe { self.co().wait.get()?.as_ref() })
     }
@@ -329,20 +332,25 @@ impl Raw {
         self.has(DEAF) || !self.has(INTERRUPTED) && !due()
     }
 
-    /// Leaves the running coroutine to `next`, until somebody wakes it. False if
-    /// it was interrupted instead; a `deaf` wait never is.
+    /// Leaves the running coroutine to `next`, until somebody wakes it; a `deaf` wait
+    /// is not interrupted. [`comes_back`](Self::comes_back) must follow.
     #[inline(always)]
-    pub(crate) fn leave_parked(
-        self,
-        wait: &Wait<'_>,
-        deaf: bool,
-        next: impl FnOnce() -> To,
-    ) -> bool {
+    pub(crate) fn leave_parked(self, wait: &Wait<'_>, deaf: bool, next: impl FnOnce() -> To) {
         let seat = self.co();
         seat.wait.set(Some(NonNull::from(wait).cast()));
         self.add(if deaf { PARKED | DEAF } else { PARKED });
         self.leave_to(|| (seat.frame.as_ptr(), next()));
-        seat.wait.set(None);
+    }
+
+    /// After a wait of the running coroutine: whether that was woken, not interrupted.
+    #[inline(always)]
+    pub(crate) fn comes_back(&self) -> bool {
+        !self.has(DEAF | INTERRUPTED) || self.comes_back_from_special()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn comes_back_from_special(&self) -> bool {
         let interrupted = self.has(INTERRUPTED);
         self.remove(DEAF | INTERRUPTED);
         !interrupted

@@ -25,7 +25,14 @@ pub(crate) fn current<'a>() -> Option<&'a Scheduler> {
 #[inline(always)]
 #[track_caller]
 pub(crate) fn expect<'a>(what: &str) -> &'a Scheduler {
-    match current() {
+    needed(current(), what)
+}
+
+/// The [`current`] one, for what turns out not to be done without one.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn needed<'a>(current: Option<&'a Scheduler>, what: &str) -> &'a Scheduler {
+    match current {
         Some(scheduler) => scheduler,
         None => outside_of_run(what),
     }

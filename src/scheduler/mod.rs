@@ -45,7 +45,7 @@ use crate::unwind::Payload;
 
 use stacks::Stacks;
 
-pub(crate) use current::{current, expect};
+pub(crate) use current::{current, expect, needed};
 pub(crate) use end::run;
 pub(crate) use outside::{Message, Timer};
 
@@ -53,6 +53,9 @@ pub(crate) use outside::{Message, Timer};
 const STEPS: u32 = 64;
 /// How many operations on descriptors a coroutine may do in one turn.
 const OPERATIONS: u32 = 32;
+/// So many tosses at most are foreseeable.
+const TOSSES: u32 = 32;
+
 /// What a runtime keeps from one run to the next.
 pub(crate) struct Config {
     pub(crate) stack_size: usize,
@@ -114,6 +117,8 @@ pub(crate) struct Scheduler {
     pub(crate) remote: RefCell<HashMap<u64, TaskRef>>,
     /// The state of the random numbers that a `select!` picks with.
     random: Cell<u64>,
+    /// Its last bit is the next toss. Drawn anew when it is a multiple of `TOSSES`.
+    tosses: Cell<u32>,
     /// Who watches; nobody, usually.
     probes: Probes,
     /// What `run` reports instead of a result.
@@ -177,6 +182,7 @@ impl Scheduler {
             threads: config.threads.clone(),
             blocked: RefCell::default(),
             remote: RefCell::default(),
+            tosses: Cell::new(0),
             random: Cell::new(config.seed.map_or_else(|| fastrand::u64(..), |seed| !seed)),
             probes: Probes::new(probes),
             deadlock: RefCell::default(),
@@ -321,6 +327,29 @@ impl Scheduler {
         let number = (u64::from(random.u32(..)) * n as u64) >> 32;
         self.random.set(random.get_seed());
         number as usize
+    }
+
+    /// Yes as often as no: by turns, from a random start again and again, since a
+    /// processor that can foresee most of the answers is twice as fast. With a seed
+    /// each answer is random.
+    #[inline(always)]
+    pub(crate) fn toss(&self) -> bool {
+        let toss = self.tosses.get();
+        if toss.is_multiple_of(TOSSES) {
+            return self.toss_anew();
+        }
+        self.tosses.set(toss + 1);
+        toss & 1 == 1
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn toss_anew(&self) -> bool {
+        if !self.ready.is_seeded() {
+            self.tosses
+                .set(1 + self.random_below(TOSSES as usize - 1) as u32);
+        }
+        self.random_below(2) == 0
     }
 
     /// Lets a coroutine notice what is due, if it is parked where that may be

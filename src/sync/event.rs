@@ -50,11 +50,12 @@ impl Event {
     #[inline(always)]
     #[track_caller]
     pub fn wait(&self) {
-        if let Some(scheduler) = scheduler::current() {
+        let scheduler = scheduler::current();
+        if let Some(scheduler) = scheduler {
             suspend::checkpoint(scheduler);
         }
         if !self.set.get() {
-            let scheduler = scheduler::expect("an Event that is not set");
+            let scheduler = scheduler::needed(scheduler, "an Event that is not set");
             (self.queue).wait(scheduler, Tag::Plain, None, &"an Event", Location::caller());
         }
     }

@@ -91,7 +91,8 @@ impl<T: ?Sized> Mutex<T> {
         if let Some(scheduler) = scheduler {
             suspend::checkpoint(scheduler);
         }
-        self.state.lock(Holder::new(scheduler, Location::caller()));
+        self.state
+            .lock(scheduler, Holder::new(scheduler, Location::caller()));
         self.guard()
     }
 
@@ -124,11 +125,11 @@ impl<T: ?Sized> Mutex<T> {
 impl State {
     #[inline(always)]
     #[track_caller]
-    fn lock(&self, me: Holder) {
+    fn lock(&self, scheduler: Option<&Scheduler>, me: Holder) {
         if self.holder.get().is_none() {
             self.holder.set(Some(me));
         } else {
-            let scheduler = scheduler::expect("a Mutex that is locked");
+            let scheduler = scheduler::needed(scheduler, "a Mutex that is locked");
             (self.queue).wait(
                 scheduler,
                 Tag::Plain,

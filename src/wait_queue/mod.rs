@@ -25,6 +25,7 @@
 mod node;
 
 use std::cell::Cell;
+use std::hint;
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::ptr::{self, NonNull};
@@ -91,7 +92,6 @@ impl<T> WaitQueue<T> {
                 prev: Cell::new(last),
                 next: Cell::new(None),
                 sibling,
-                raw: (*waiter).raw,
                 waiter,
                 index,
             });
@@ -110,18 +110,36 @@ impl<T> WaitQueue<T> {
 
     /// The first node that `wanted` says yes to, of a waiter that takes what it is
     /// handed and is not `me`. Those who do not take anything any more are
-    /// unlinked on the way.
+    /// unlinked on the way. `wanted` may be asked twice of the first.
     #[inline(always)]
     fn find(
         &self,
         me: Option<&Waiter>,
         wanted: impl Fn(Tag) -> bool,
     ) -> Option<(NonNull<Node<T>>, &Scheduler)> {
-        if self.is_empty() {
-            return None;
-        }
-        let scheduler = scheduler::current();
+        let first = self.ends.first.get()?;
         let me = me.map_or(ptr::null(), ptr::from_ref);
+        let scheduler = scheduler::current();
+        // SAFETY: a node in a queue is valid, and so is its waiter.
+        let serves = unsafe {
+            let waiter = Head::links(first).waiter;
+            !ptr::eq(waiter, me) && (*waiter).waits() && wanted(first.as_ref().tag)
+        };
+        match scheduler {
+            Some(scheduler) if serves => Some((first.cast(), scheduler)),
+            _ => self.search(me, scheduler, wanted),
+        }
+    }
+
+    /// As [`find`](Self::find), where that is not simply the first.
+    #[cold]
+    #[inline(never)]
+    fn search<'a>(
+        &self,
+        me: *const Waiter,
+        scheduler: Option<&'a Scheduler>,
+        wanted: impl Fn(Tag) -> bool,
+    ) -> Option<(NonNull<Node<T>>, &'a Scheduler)> {
         let mut next = self.ends.first.get();
         while let Some(place) = next {
             // SAFETY: a node in a queue is valid.
@@ -141,7 +159,8 @@ impl<T> WaitQueue<T> {
         None
     }
 
-    /// Ends the wait of a node that was found.
+    /// Ends the wait of a node that was found, which stays where it is until others
+    /// run.
     ///
     /// # Safety
     /// `find` has just found it.
@@ -150,9 +169,10 @@ impl<T> WaitQueue<T> {
         // SAFETY: a node in a queue is valid, and so is its waiter.
         unsafe {
             let links = Head::links(node.cast());
-            (*links.waiter).served.set(links.index);
+            let waiter = &*links.waiter;
+            scheduler.wake(waiter.raw);
+            waiter.served.set(links.index);
             Head::unlink(node.cast());
-            scheduler.wake(links.raw);
         }
     }
 
@@ -184,8 +204,8 @@ impl<T> WaitQueue<T> {
         };
         // SAFETY: a node in a queue is valid; it was just found.
         unsafe {
-            node.as_ref().put(value);
             WaitQueue::serve(node, scheduler);
+            node.as_ref().put(value);
         }
         Ok(())
     }
@@ -197,9 +217,8 @@ impl<T> WaitQueue<T> {
         let (node, scheduler) = self.find(me, |other| other == tag)?;
         // SAFETY: a node in a queue is valid; it was just found.
         unsafe {
-            let value = node.as_ref().take();
             WaitQueue::serve(node, scheduler);
-            value
+            node.as_ref().take()
         }
     }
 
@@ -208,7 +227,7 @@ impl<T> WaitQueue<T> {
     pub(crate) fn nudge(&self, me: Option<&Waiter>) {
         if let Some((node, scheduler)) = self.find(me, |_| true) {
             // SAFETY: a node in a queue is valid.
-            scheduler.wake(unsafe { Head::links(node.cast()) }.raw);
+            scheduler.wake(unsafe { (*Head::links(node.cast()).waiter).raw });
         }
     }
 
@@ -227,8 +246,9 @@ impl<T> WaitQueue<T> {
                 next = links.next.get();
                 links.ends.set(ptr::null());
                 if links.accepts(Some(scheduler)) {
-                    (*links.waiter).served.set(links.index);
-                    scheduler.wake(links.raw);
+                    let waiter = &*links.waiter;
+                    scheduler.wake(waiter.raw);
+                    waiter.served.set(links.index);
                 }
             }
         }
@@ -237,7 +257,7 @@ impl<T> WaitQueue<T> {
     /// How many wait.
     pub(crate) fn count(&self) -> usize {
         let count = Cell::new(0);
-        self.find(None, |_| {
+        self.search(ptr::null(), scheduler::current(), |_| {
             count.set(count.get() + 1);
             false
         });
@@ -311,9 +331,9 @@ impl<T> WaitQueue<T> {
         // live longer.
         unsafe { self.push(&node, &waiter, 0, None) };
         let standing = Standing(&node);
-        let mut goes_on = true;
-        while goes_on && waiter.served.get() == NONE {
-            goes_on = park.once(scheduler);
+        while park.once(scheduler) && waiter.served.get() == NONE {
+            // That wake was meant for an earlier wait.
+            hint::cold_path();
         }
         drop(standing);
         (waiter.served.get() != NONE, node.take())

@@ -41,6 +41,12 @@ impl Waiter {
         }
     }
 
+    /// Whether it is parked, and nobody has served it yet.
+    #[inline(always)]
+    pub(super) fn waits(&self) -> bool {
+        self.served.get() == NONE && self.raw.is_parked()
+    }
+
     /// The index of the node that was served.
     #[inline(always)]
     pub(crate) fn served(&self) -> Option<usize> {
@@ -127,7 +133,6 @@ pub(super) struct Links {
     /// The node that joined before it for the same waiter.
     pub(super) sibling: Link,
     /// That of the waiter, so that it is known one step earlier.
-    pub(super) raw: Raw,
     pub(super) waiter: *const Waiter,
     pub(super) index: usize,
 }
@@ -186,9 +191,10 @@ impl Links {
     #[inline(always)]
     pub(super) unsafe fn accepts(&self, scheduler: Option<&Scheduler>) -> bool {
         // SAFETY: as the caller says.
-        let waits = unsafe { &*self.waiter }.served.get() == NONE;
+        let waiter = unsafe { &*self.waiter };
+        let accepts = |s: &Scheduler| waiter.raw.accepts(s.ignores_shields());
         // Without a runtime there are only coroutines that were leaked.
-        waits && scheduler.is_some_and(|scheduler| self.raw.accepts(scheduler.ignores_shields()))
+        waiter.served.get() == NONE && scheduler.is_some_and(accepts)
     }
 }
 

@@ -13,9 +13,9 @@ use super::operations::{Offer, Operation, Operations, Pick, Receive};
 /// Waits for one of a number of channel operations that is known only at run time;
 /// where it is written in the code, [`select!`](crate::select) is easier.
 ///
-/// Operations are numbered in the order in which they are added. `select` picks one at
-/// random among those that are ready, which is then completed with the same channel:
-/// [`SelectedOperation`]. It can be used again and again. Where it has to wait, it takes
+/// Operations are numbered in the order in which they are added. `select` picks one of
+/// those that are ready, as fairly as `select!`, which is then completed with the same
+/// channel: [`SelectedOperation`]. It can be used again and again. Where it has to wait, it takes
 /// memory for each operation, and time in proportion.
 ///
 /// Counterpart: `crossbeam_channel::Select`, without the `ready` family.

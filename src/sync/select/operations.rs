@@ -158,7 +158,7 @@ impl<T> Drop for Claim<'_, T> {
     }
 }
 
-/// Finds one among those that are ready, each as likely as the others.
+/// Finds one among those that are ready, each as often as the others.
 pub struct Pick<'a> {
     scheduler: Option<&'a Scheduler>,
     ready: usize,
@@ -175,12 +175,13 @@ impl<'a> Pick<'a> {
         }
     }
 
-    /// One more is ready: the k-th takes the place with a chance of 1 in k.
+    /// One more is ready: the k-th takes the place once in k times.
     #[inline(always)]
     pub(super) fn add(&mut self, index: usize) {
         self.ready += 1;
         let takes_place = match (self.ready, self.scheduler) {
             (1, _) => true,
+            (2, Some(scheduler)) => scheduler.toss(),
             (ready, Some(scheduler)) => scheduler.random_below(ready) == 0,
             (ready, None) => fastrand::usize(..ready) == 0,
         };
