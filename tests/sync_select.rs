@@ -5,8 +5,8 @@ use corobin::sync::{
     TrySendError, channel, unbounded,
 };
 use corobin::{
-    Elapsed, Generator, JoinError, RunError, Runtime, now, run, select, sleep, spawn, timeout,
-    yield_now,
+    Elapsed, Generator, JoinError, RunError, Runtime, gather, now, run, select, sleep, spawn,
+    timeout, yield_now,
 };
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -47,6 +47,33 @@ fn exactly_one_of_the_ready_takes_place_each_as_often() {
             "{counts:?}"
         );
     });
+}
+
+/// Whoever comes every other time does not always meet the same answer.
+#[test]
+fn two_that_select_in_turn_both_meet_both() {
+    for builder in [Runtime::builder(), Runtime::builder().schedule_seed(7)] {
+        let counts = builder.build().unwrap().run(|| {
+            let select_2000 = || {
+                let [a, b] = full_channels(2000);
+                let mut from_a = 0;
+                for _ in 0..2000 {
+                    select! {
+                        recv(a) -> item => { item.unwrap(); from_a += 1 }
+                        recv(b) -> item => item.map(drop).unwrap(),
+                    }
+                    yield_now();
+                }
+                from_a
+            };
+            gather([spawn(select_2000), spawn(select_2000)]).unwrap()
+        });
+        // Some eight standard deviations, if each stretch of foreseeable picks counts as one.
+        assert!(
+            counts.iter().all(|count| (500..1500).contains(count)),
+            "{counts:?}"
+        );
+    }
 }
 
 #[test]
