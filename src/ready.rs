@@ -13,7 +13,7 @@ type Slot<T> = UnsafeCell<T>;
 /// A ring whose size is a power of two, behind a shared reference: a step takes
 /// from it and puts to it, with other code in between, and has no time for more
 /// than an index and a mask.
-pub(crate) struct ReadyQueue<T> {
+pub(crate) struct ReadyQueue<T: Default> {
     /// From `allocate`.
     slots: Cell<NonNull<Slot<T>>>,
     /// Of the bytes of the slots, a power of two: one less.
@@ -22,11 +22,10 @@ pub(crate) struct ReadyQueue<T> {
     /// wrapped.
     head: Cell<usize>,
     tail: Cell<usize>,
-    filler: fn() -> T,
     pick: Option<RefCell<fastrand::Rng>>,
 }
 
-impl<T> ReadyQueue<T> {
+impl<T: Default> ReadyQueue<T> {
     /// The bytes of a slot.
     const SIZE: usize = {
         assert!(size_of::<Slot<T>>().is_power_of_two());
@@ -37,15 +36,14 @@ impl<T> ReadyQueue<T> {
         size_of::<Slot<T>>()
     };
 
-    /// Slots that nothing was ever put to hold what `filler` makes.
-    pub(crate) fn new(seed: Option<u64>, filler: fn() -> T) -> Self {
+    /// Slots that nothing was ever put to hold the default.
+    pub(crate) fn new(seed: Option<u64>) -> Self {
         const FIRST: usize = 64;
         ReadyQueue {
-            slots: Cell::new(allocate(FIRST, filler)),
+            slots: Cell::new(allocate(FIRST)),
             mask: Cell::new(FIRST * Self::SIZE - 1),
             head: Cell::new(0),
             tail: Cell::new(0),
-            filler,
             pick: seed.map(|seed| RefCell::new(fastrand::Rng::with_seed(seed))),
         }
     }
@@ -167,7 +165,7 @@ impl<T> ReadyQueue<T> {
     }
 
     /// As [`peek`](Self::peek); but where there is none, `look` is shown one that
-    /// was taken already, or a filler.
+    /// was taken already, or the default.
     #[inline(always)]
     pub(crate) fn peek_or_stale<R>(&self, ahead: usize, look: impl FnOnce(&T) -> R) -> R {
         let slot = self.slot(self.head.get().wrapping_add(ahead * Self::SIZE));
@@ -194,7 +192,7 @@ impl<T> ReadyQueue<T> {
     #[inline(never)]
     fn grow(&self) {
         let (len, slots) = (self.len(), (self.mask.get() + 1) / Self::SIZE);
-        let new = allocate(slots * 2, self.filler);
+        let new = allocate(slots * 2);
         for place in 0..len {
             let old = self.slot(self.head.get().wrapping_add(place * Self::SIZE));
             // SAFETY: moves an item to the new slots, which are twice as many;
@@ -210,15 +208,15 @@ impl<T> ReadyQueue<T> {
     }
 }
 
-impl<T> Drop for ReadyQueue<T> {
+impl<T: Default> Drop for ReadyQueue<T> {
     fn drop(&mut self) {
         // SAFETY: allocated with this number, and not used after.
         unsafe { free(self.slots.get(), (self.mask.get() + 1) / Self::SIZE) };
     }
 }
 
-fn allocate<T>(slots: usize, filler: fn() -> T) -> NonNull<Slot<T>> {
-    let slots: Box<[Slot<T>]> = (0..slots).map(|_| UnsafeCell::new(filler())).collect();
+fn allocate<T: Default>(slots: usize) -> NonNull<Slot<T>> {
+    let slots: Box<[Slot<T>]> = (0..slots).map(|_| UnsafeCell::default()).collect();
     NonNull::from(Box::leak(slots)).cast()
 }
 
@@ -236,7 +234,7 @@ mod tests {
 
     #[test]
     fn first_in_first_out() {
-        let queue = ReadyQueue::new(None, || 0);
+        let queue = ReadyQueue::new(None);
         for n in 0..5 {
             queue.push(n);
         }
@@ -258,7 +256,7 @@ mod tests {
         for seed in 0..50 {
             let mut random = fastrand::Rng::with_seed(seed);
             let picks = seed % 2 == 1;
-            let queue = ReadyQueue::new(picks.then_some(seed), || 0);
+            let queue = ReadyQueue::new(picks.then_some(seed));
             let mut model = Vec::new();
             for n in 0..2000 {
                 if random.bool() {
@@ -279,7 +277,7 @@ mod tests {
     #[test]
     fn same_seed_same_order() {
         let order = |seed| {
-            let queue = ReadyQueue::new(Some(seed), || 0);
+            let queue = ReadyQueue::new(Some(seed));
             (0..20).for_each(|n| queue.push(n));
             std::iter::from_fn(|| queue.pop()).collect::<Vec<_>>()
         };

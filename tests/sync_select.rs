@@ -49,6 +49,23 @@ fn exactly_one_of_the_ready_takes_place_each_as_often() {
     });
 }
 
+#[test]
+fn two_that_are_ready_are_taken_equally_often() {
+    run(|| {
+        const ITEMS: usize = 100_000;
+        let [a, b] = full_channels(ITEMS as u32);
+        let from_a = |_: &usize| {
+            select! {
+                recv(a) -> item => item.map(|_| true).unwrap(),
+                recv(b) -> item => item.map(|_| false).unwrap(),
+            }
+        };
+        let count = (0..ITEMS).filter(from_a).count();
+        // Turns are closer to a half than tosses of a coin: some nine standard deviations.
+        assert!(count.abs_diff(ITEMS / 2) < 500, "{count}");
+    });
+}
+
 /// Whoever comes every other time does not always meet the same answer.
 #[test]
 fn two_that_select_in_turn_both_meet_both() {

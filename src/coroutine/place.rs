@@ -26,6 +26,16 @@ pub(crate) struct To(pub(super) usize);
 #[derive(Default)]
 pub(crate) struct Loop(Cell<usize>);
 
+/// A place of nobody, for slots of the queue that nothing was ever put to.
+impl Default for Ready {
+    fn default() -> Ready {
+        Ready {
+            who: NonNull::dangling(),
+            frame: Cell::new(0),
+        }
+    }
+}
+
 impl Ready {
     #[inline(always)]
     pub(super) fn suspended(raw: Raw, frame: usize) -> Ready {
@@ -51,14 +61,6 @@ impl Ready {
     /// Where it was left.
     pub(super) fn frame(&self) -> usize {
         self.frame.get()
-    }
-
-    /// A place of nobody, which is never taken.
-    pub(crate) fn filler() -> Ready {
-        Ready {
-            who: NonNull::dangling(),
-            frame: Cell::new(0),
-        }
     }
 
     /// A place for a task that has not started.

@@ -53,8 +53,8 @@ pub(crate) use outside::{Message, Timer};
 const STEPS: u32 = 64;
 /// How many operations on descriptors a coroutine may do in one turn.
 const OPERATIONS: u32 = 32;
-/// So many tosses at most are foreseeable.
-const TOSSES: u32 = 32;
+/// The most tosses that are settled in advance.
+const TOSSES: usize = 31;
 
 /// What a runtime keeps from one run to the next.
 pub(crate) struct Config {
@@ -117,7 +117,7 @@ pub(crate) struct Scheduler {
     pub(crate) remote: RefCell<HashMap<u64, TaskRef>>,
     /// The state of the random numbers that a `select!` picks with.
     random: Cell<u64>,
-    /// Its last bit is the next toss. Drawn anew when it is a multiple of `TOSSES`.
+    /// The tosses that are settled, a bit each, the next one last; above them a 1.
     tosses: Cell<u32>,
     /// Who watches; nobody, usually.
     probes: Probes,
@@ -156,7 +156,7 @@ impl Scheduler {
     pub(crate) fn new(config: &Config, probes: Vec<Box<dyn Probe>>) -> io::Result<Scheduler> {
         let stacks = Stacks::new(config.stack_size)?;
         Ok(Scheduler {
-            ready: ReadyQueue::new(config.seed, Ready::filler),
+            ready: ReadyQueue::new(config.seed),
             current: Cell::new(stacks.reserve()),
             the_loop: Loop::default(),
             steps_left: Cell::new(STEPS),
@@ -182,7 +182,7 @@ impl Scheduler {
             threads: config.threads.clone(),
             blocked: RefCell::default(),
             remote: RefCell::default(),
-            tosses: Cell::new(0),
+            tosses: Cell::new(1),
             random: Cell::new(config.seed.map_or_else(|| fastrand::u64(..), |seed| !seed)),
             probes: Probes::new(probes),
             deadlock: RefCell::default(),
@@ -329,27 +329,29 @@ impl Scheduler {
         number as usize
     }
 
-    /// Yes as often as no: by turns, from a random start again and again, since a
-    /// processor that can foresee most of the answers is twice as fast. With a seed
-    /// each answer is random.
+    /// Yes as often as no: by turns, from a random start after 32 turns at most, since
+    /// a processor foresees turns. With a seed each answer is random.
     #[inline(always)]
     pub(crate) fn toss(&self) -> bool {
-        let toss = self.tosses.get();
-        if toss.is_multiple_of(TOSSES) {
+        let tosses = self.tosses.get();
+        if tosses == 1 {
             return self.toss_anew();
         }
-        self.tosses.set(toss + 1);
-        toss & 1 == 1
+        self.tosses.set(tosses >> 1);
+        tosses & 1 == 1
     }
 
     #[cold]
     #[inline(never)]
     fn toss_anew(&self) -> bool {
+        let first = self.random_below(2) == 0;
         if !self.ready.is_seeded() {
-            self.tosses
-                .set(1 + self.random_below(TOSSES as usize - 1) as u32);
+            let more = 1 + self.random_below(TOSSES);
+            let turns: u32 = if first { 0xAAAA_AAAA } else { 0x5555_5555 };
+            let above = 1 << more;
+            self.tosses.set(above | turns & (above - 1));
         }
-        self.random_below(2) == 0
+        first
     }
 
     /// Lets a coroutine notice what is due, if it is parked where that may be

@@ -12,7 +12,7 @@ use super::Scheduler;
 /// How far ahead of a step the cache is asked for its first line.
 pub(super) const AHEAD: usize = 16;
 /// And for the next one: when the first has come, the processor knows where the
-/// page is. Asked for both at once, it would look that up twice.
+/// page is. Asked for both at once, it may look that up twice.
 const NEAR: usize = 8;
 /// Only crowds of more than so many outgrow the caches that make up for that.
 const CROWD: usize = 1 << 12;

@@ -226,7 +226,7 @@ impl<T> WaitQueue<T> {
     /// what there is.
     pub(crate) fn nudge(&self, me: Option<&Waiter>) {
         if let Some((node, scheduler)) = self.find(me, |_| true) {
-            // SAFETY: a node in a queue is valid.
+            // SAFETY: a node in a queue is valid, and so is its waiter.
             scheduler.wake(unsafe { (*Head::links(node.cast()).waiter).raw });
         }
     }

@@ -132,7 +132,6 @@ pub(super) struct Links {
     pub(super) next: Cell<Link>,
     /// The node that joined before it for the same waiter.
     pub(super) sibling: Link,
-    /// That of the waiter, so that it is known one step earlier.
     pub(super) waiter: *const Waiter,
     pub(super) index: usize,
 }
