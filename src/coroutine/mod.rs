@@ -283,6 +283,12 @@ impl Raw {
         prefetch(self.base() + LINE);
     }
 
+    /// Asks the cache for the task.
+    #[inline(always)]
+    pub(crate) fn prefetch_task(&self) {
+        prefetch(self.co().task.get().addr().get());
+    }
+
     /// Ends a wait because something is due that may be raised there.
     pub(crate) fn interrupt(&self, ignore_shields: bool) -> Option<Ready> {
         if self.co().state.get() & STATE != PARKED || self.has(DEAF) {

@@ -102,19 +102,20 @@ impl Scheduler {
 
     fn fire_all_due(&self, now: Duration) {
         loop {
-            // Some at a time, so that the cache can fetch one coroutine while
-            // another is woken.
+            // Some at a time, so that the cache can fetch many coroutines at once.
             let mut due = [None; BATCH];
             let mut timers = self.timers.borrow_mut();
             for place in &mut due {
                 *place = timers.pop_due(now);
-                match place {
-                    Some(Timer { raw, .. }) => raw.prefetch_wake(),
-                    None => break,
+                if place.is_none() {
+                    break;
                 }
             }
             drop(timers);
             let last = due[BATCH - 1].is_none();
+            let raws = || due.iter().flatten().map(|timer| timer.raw);
+            raws().for_each(|raw| raw.prefetch_wake());
+            raws().for_each(|raw| raw.prefetch_task());
             for Timer { raw, frame } in due.into_iter().flatten() {
                 if self.is_observed() {
                     self.saw_timer(raw, frame.is_some());
