@@ -66,6 +66,7 @@ impl Handle {
             let origin = Origin {
                 parent: 0,
                 spawned_at,
+                born: scheduler.clock.stamp(),
                 name: None,
                 flags: flag::DETACHED,
                 children_of: None,

@@ -43,6 +43,7 @@ where
     let origin = Origin {
         parent: 0,
         spawned_at: at,
+        born: scheduler.clock.stamp(),
         name: Some("main".into()),
         flags: flag::MAIN,
         children_of: None,
@@ -135,6 +136,7 @@ impl Scheduler {
         let origin = Origin {
             parent: 0,
             spawned_at: Location::caller(),
+            born: self.clock.stamp(),
             name: Some("undertaker".into()),
             flags: flag::DETACHED | flag::INTERNAL,
             children_of: None,
@@ -156,7 +158,7 @@ impl Scheduler {
         let tasks: Vec<TaskRef> = leaked.iter().map(Raw::task_ref).collect();
         for (&raw, task) in leaked.iter().zip(&tasks) {
             self.stacks.leak(raw);
-            self.alive.set(self.alive.get() - 1);
+            self.one_is_gone();
             // One that hangs in its joiner's waker has ended.
             if !task.has_ended() {
                 task.end(End::Cancelled);

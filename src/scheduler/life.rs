@@ -23,12 +23,14 @@ impl Life for Scheduler {
         let Some(scheduler) = super::current() else {
             unreachable!("coroutines live in a run")
         };
+        let is_default = scheduler.stacks.is_default(raw);
         loop {
-            scheduler.live(raw, raw.task());
+            scheduler.live(raw, raw.task(), is_default);
             drop(raw.stand_up());
-            match scheduler.next_new(raw) {
+            let next = is_default.then(|| scheduler.next_new()).flatten();
+            match next {
                 Some(next) => raw.sit_down(next),
-                None => return scheduler.leave_ended(raw),
+                None => return scheduler.leave_ended(raw, is_default),
             }
         }
     }
@@ -58,8 +60,8 @@ impl Scheduler {
 
     /// Where to go from a stack whose coroutine has ended.
     #[inline(always)]
-    fn leave_ended(&self, raw: Raw) -> To {
-        if self.stacks.is_default(raw) && self.starved.borrow().is_empty() {
+    fn leave_ended(&self, raw: Raw, is_default: bool) -> To {
+        if is_default && self.starved.borrow().is_empty() {
             self.stacks.put_back(raw);
             return self.next_way();
         }
@@ -109,14 +111,14 @@ impl Scheduler {
             self.tell_scope(siblings, task);
         }
         self.tell_joiner(task);
-        self.alive.set(self.alive.get() - 1);
+        self.one_is_gone();
     }
 
-    /// The next in line, if it may run right here: new, and with no stack of its
-    /// own.
+    /// The next in line, if it may run on any stack of the default size: new, and with
+    /// no stack of its own.
     #[inline]
-    fn next_new(&self, raw: Raw) -> Option<TaskRef> {
-        if self.steps_left.get() <= 1 || !self.stacks.is_default(raw) {
+    fn next_new(&self) -> Option<TaskRef> {
+        if self.steps_left.get() <= 1 {
             return None;
         }
         let needs_a_stack = |place: &Ready| {
@@ -126,18 +128,18 @@ impl Scheduler {
         if !self.ready.is_next(needs_a_stack) {
             return None;
         }
-        let place = self.ready.pop()?;
+        let task = self.ready.pop()?.into_new_task();
         self.steps_left.set(self.steps_left.get() - 1);
-        place.into_new_task()
+        task
     }
 
     /// The whole life of a coroutine, on its stack.
     #[inline]
-    fn live(&self, raw: Raw, task: &Task) {
+    fn live(&self, raw: Raw, task: &Task, is_default: bool) {
         task.begin();
         let born_cancelled = task.has(flag::CANCELLED)
             || self.phase.get() > Phase::Running && self.ends_with_run(task);
-        let end = if self.stacks.is_reserve(raw) {
+        let end = if !is_default && self.stacks.is_reserve(raw) {
             self.set_ending(raw);
             if drop_body(task) == End::Cancelled {
                 let text = format!("no stack for a coroutine: {}", self.no_stack.take());
@@ -177,7 +179,7 @@ impl Scheduler {
             self.tell_scope(siblings, task);
         }
         self.tell_joiner(task);
-        self.alive.set(self.alive.get() - 1);
+        self.one_is_gone();
         if special && task.has(flag::MAIN) {
             self.main_has_ended();
         }
@@ -242,7 +244,13 @@ impl Scheduler {
 
     #[inline(always)]
     pub(super) fn tell_joiner(&self, task: &Task) {
-        match task.joiner.replace(Joiner::None) {
+        if task.is_awaited() {
+            self.tell(task.joiner.replace(Joiner::None));
+        }
+    }
+
+    fn tell(&self, joiner: Joiner) {
+        match joiner {
             Joiner::None => {}
             Joiner::Coroutine(raw) => self.wake(raw),
             Joiner::Group(group, index) => {

@@ -80,6 +80,8 @@ pub(crate) struct Scheduler {
     woken: Cell<u64>,
     /// Coroutines that were spawned.
     spawned: Cell<u64>,
+    /// Of these, those that have ended, or were leaked.
+    gone: Cell<u64>,
     /// While a step is watched, the steps until the next look outside.
     left_aside: Cell<Option<u32>>,
     /// The longest step, where somebody watches.
@@ -91,8 +93,6 @@ pub(crate) struct Scheduler {
     /// What `steps_left` was, and how many since, when an operation last took
     /// place without a wait.
     unwaited: Cell<(u32, u32)>,
-    /// Coroutines that have not ended.
-    alive: Cell<usize>,
     phase: Cell<Phase>,
     /// One whose coroutine has just ended, for the loop to take back.
     ended: Cell<Option<Raw>>,
@@ -139,15 +139,15 @@ pub(crate) fn next_id() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     const BLOCK: u64 = 1 << 10;
     thread_local! {
-        static IDS: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+        static IDS: (Cell<u64>, Cell<u64>) = const { (Cell::new(0), Cell::new(0)) };
     }
-    let (mut next, mut end) = IDS.get();
-    if next == end {
-        next = NEXT.fetch_add(BLOCK, Ordering::Relaxed);
-        end = next + BLOCK;
-    }
-    IDS.set((next + 1, end));
-    next
+    IDS.with(|(next, end)| {
+        if next.get() == end.get() {
+            next.set(NEXT.fetch_add(BLOCK, Ordering::Relaxed));
+            end.set(next.get() + BLOCK);
+        }
+        next.replace(next.get() + 1)
+    })
 }
 
 impl Scheduler {
@@ -163,13 +163,13 @@ impl Scheduler {
             steps: Cell::new(0),
             woken: Cell::new(0),
             spawned: Cell::new(0),
+            gone: Cell::new(0),
             left_aside: Cell::new(None),
             longest_step: Cell::new(Duration::ZERO),
             dues: Cell::new(0),
             ended: Cell::new(None),
             yielded_at: Cell::new(None),
             unwaited: Cell::new((0, 0)),
-            alive: Cell::new(0),
             phase: Cell::new(Phase::Running),
             stacks,
             starved: RefCell::default(),
@@ -216,7 +216,7 @@ impl Scheduler {
                     self.look_outside();
                 }
             }
-            if self.alive.get() == 0 {
+            if self.alive() == 0 {
                 break;
             }
             if !self.wait_outside() {
@@ -229,6 +229,15 @@ impl Scheduler {
     fn next(&self) -> Option<Ready> {
         self.ready.peek_or_stale(ways::AHEAD, Ready::prefetch);
         self.ready.pop()
+    }
+
+    /// How many coroutines have not ended.
+    fn alive(&self) -> usize {
+        (self.spawned.get() - self.gone.get()) as usize
+    }
+
+    fn one_is_gone(&self) {
+        self.gone.set(self.gone.get() + 1);
     }
 
     /// Lets a coroutine run until somebody leaves to the loop.
@@ -390,6 +399,7 @@ impl Scheduler {
         crate::task::Origin {
             parent: self.running().task().id().0,
             spawned_at,
+            born: self.clock.stamp(),
             name: None,
             flags: 0,
             children_of: None,
@@ -399,9 +409,7 @@ impl Scheduler {
     /// Puts a new coroutine on the ready queue.
     #[inline(always)]
     pub(crate) fn spawn(&self, task: TaskRef) {
-        self.alive.set(self.alive.get() + 1);
         self.spawned.set(self.spawned.get() + 1);
-        task.born.set(self.clock.stamp());
         if self.is_observed() {
             self.saw_spawn(&task);
         }

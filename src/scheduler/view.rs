@@ -14,7 +14,7 @@ impl Scheduler {
     /// Asked by the running coroutine. Most of it the loop knows anyway: steps are what
     /// the countdown to the next look outside has counted.
     pub(crate) fn metrics(&self) -> Metrics {
-        let live = self.alive.get();
+        let live = self.alive();
         let ready = self.ready.len() + self.starved.borrow().len();
         let left = self
             .left_aside

@@ -135,6 +135,7 @@ pub(crate) struct Task {
 pub(crate) struct Origin {
     pub(crate) parent: u64,
     pub(crate) spawned_at: &'static Location<'static>,
+    pub(crate) born: Stamp,
     pub(crate) name: Option<Box<str>>,
     pub(crate) flags: u8,
     pub(crate) children_of: Option<NonNull<Children>>,
@@ -194,6 +195,13 @@ impl Task {
         // child has ended and was removed from it.
         self.children_of
             .map(|children| unsafe { children.as_ref() })
+    }
+
+    /// Whether somebody is told of the end.
+    #[inline(always)]
+    pub(crate) fn is_awaited(&self) -> bool {
+        // SAFETY: the reference is gone before anything else happens.
+        !matches!(unsafe { &*self.joiner.as_ptr() }, Joiner::None)
     }
 
     pub(crate) fn holds_result(&self) -> bool {
@@ -376,13 +384,15 @@ impl TaskRef {
     where
         F: FnOnce() -> T,
     {
+        // First the block, so that the task is written there and not moved.
+        let block = blocks::take();
         let task = Task {
             references: Cell::new(1),
             sibling: Cell::new(0),
             state: Cell::new(State::New),
             content: Cell::new(Content::Nothing),
             flags: Cell::new(origin.flags),
-            born: Cell::default(),
+            born: Cell::new(origin.born),
             id,
             parent: origin.parent,
             vtable: Types::<F, T>::VTABLE,
@@ -393,7 +403,6 @@ impl TaskRef {
             joiner: Cell::new(Joiner::None),
             room: UnsafeCell::new(MaybeUninit::uninit()),
         };
-        let block = blocks::take();
         // SAFETY: the block is ours and holds nothing; the body's type is the
         // vtable's.
         unsafe {
@@ -467,17 +476,22 @@ impl Drop for TaskRef {
 impl TaskRef {
     /// Gives the block back. What is still in the room is forgotten: a result if
     /// its handle was, a body if its coroutine was leaked.
-    #[inline(never)]
+    #[inline(always)]
     fn free(&self) {
-        // SAFETY: this was the last reference.
-        unsafe {
-            // Nothing else in it has a destructor that does anything: the handle
-            // took the joiner back, the end the stack.
-            if self.name.is_some() {
-                self.0.drop_in_place();
-            }
-            blocks::put_back(self.0);
+        // Nothing else in it has a destructor that does anything: the handle
+        // took the joiner back, the end the stack.
+        if self.name.is_some() {
+            self.drop_task();
         }
+        // SAFETY: this was the last reference.
+        unsafe { blocks::put_back(self.0) };
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn drop_task(&self) {
+        // SAFETY: this was the last reference.
+        unsafe { self.0.drop_in_place() };
     }
 }
 
