@@ -37,31 +37,33 @@ use crate::unwind::Silent;
 pub(crate) use job::{Life, settle, unsettle};
 pub(crate) use place::{Loop, Ready, To};
 
-/// The state word: one state …
-const STATE: u64 = 0b11;
+/// The state: one of these …
+const STATE: u8 = 0b11;
 /// Running, or in the ready queue.
-const ACTIVE: u64 = 0;
-const PARKED: u64 = 1;
+const ACTIVE: u8 = 0;
+const PARKED: u8 = 1;
 /// The stack runs no coroutine.
-const IDLE: u64 = 2;
+const IDLE: u8 = 2;
 /// … and these bits. Cancelled; met where nothing hides it.
-const CANCELLED: u64 = 1 << 8;
+const CANCELLED: u8 = 1 << 2;
 /// A frame may be due; `frames::due` knows.
-const DUE: u64 = 1 << 9;
+const DUE: u8 = 1 << 3;
 /// It was taken out of its wait to unwind, so what it waited for has not
 /// happened.
-const INTERRUPTED: u64 = 1 << 10;
+const INTERRUPTED: u8 = 1 << 4;
 /// Its wait goes on whatever is due.
-const DEAF: u64 = 1 << 11;
+const DEAF: u8 = 1 << 5;
 /// Its body is over, and what is left are destructors that nothing interrupts.
-const ENDING: u64 = 1 << 12;
+const ENDING: u8 = 1 << 6;
 
 /// Whether a coroutine may be left to another one, not only to the loop.
 pub(crate) const TO_ANOTHER: bool = switch::TO_ANOTHER;
 
 /// The seat of a stack that runs a coroutine.
 pub(crate) struct Seat {
-    state: Cell<u64>,
+    /// A byte, that it is always written and read as a whole: the processor passes on a
+    /// part of a word that was just written only when that is in memory.
+    state: Cell<u8>,
     /// Counted, while the state is not `IDLE`.
     task: Cell<NonNull<()>>,
     /// What it waits for; only while it is parked.
@@ -129,15 +131,15 @@ impl Raw {
         self.co().frame.get()
     }
 
-    fn has(&self, bits: u64) -> bool {
+    fn has(&self, bits: u8) -> bool {
         self.co().state.get() & bits != 0
     }
 
-    fn add(&self, bits: u64) {
+    fn add(&self, bits: u8) {
         self.co().state.set(self.co().state.get() | bits);
     }
 
-    fn remove(&self, bits: u64) {
+    fn remove(&self, bits: u8) {
         self.co().state.set(self.co().state.get() & !bits);
     }
 
