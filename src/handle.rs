@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::block_on::block_on;
 use crate::inbox::{Door, Inbox};
-use crate::scheduler::{self, Message, Scheduler};
+use crate::scheduler::{self, Message, Remote, Scheduler};
 use crate::task::{JoinError, Origin, Typed, flag};
 use crate::unwind::is_cancel;
 
@@ -71,10 +71,15 @@ impl Handle {
                 flags: flag::DETACHED,
                 children_of: None,
             };
+            let shared = Arc::clone(&ending.shared);
             let task = Typed::new(origin, number, move || ending.run(f))
                 .task()
                 .clone();
-            scheduler.remote.borrow_mut().insert(number, task.clone());
+            let remote = Remote {
+                task: task.clone(),
+                leaked: Box::new(move || shared.end(Err(JoinError::Cancelled))),
+            };
+            scheduler.remote.borrow_mut().insert(number, remote);
             scheduler.spawn(task);
         };
         // What comes back, or is left, ends as cancelled when it is dropped.
@@ -226,8 +231,8 @@ impl<T> Ending<T> {
 impl<T> Drop for Ending<T> {
     fn drop(&mut self) {
         if let Some(scheduler) = scheduler::current() {
-            let task = scheduler.remote.borrow_mut().remove(&self.number);
-            drop(task);
+            let remote = scheduler.remote.borrow_mut().remove(&self.number);
+            drop(remote);
         }
         self.shared.end(Err(JoinError::Cancelled));
     }

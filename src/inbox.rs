@@ -138,11 +138,16 @@ impl<M> Inbox<M> {
         }
     }
 
-    /// Ends the delivery. Returns what was not taken.
+    /// Ends the delivery, if nothing is left; otherwise returns that, and goes on.
     pub(crate) fn close(&self) -> Vec<M> {
         self.closed.store(true, Ordering::SeqCst);
-        self.set_bell(None);
-        self.rest()
+        let rest = self.rest();
+        if rest.is_empty() {
+            self.set_bell(None);
+        } else {
+            self.closed.store(false, Ordering::SeqCst);
+        }
+        rest
     }
 
     fn rest(&self) -> Vec<M> {
@@ -221,10 +226,13 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_inbox_gives_messages_back() {
+    fn an_inbox_closes_when_nothing_is_left_and_gives_messages_back_then() {
         let inbox = Inbox::new();
         inbox.send('a').unwrap();
         assert_eq!(inbox.close(), ['a']);
-        assert_eq!(inbox.send('b'), Err(vec!['b']));
+        inbox.send('b').unwrap();
+        assert_eq!(inbox.close(), ['b']);
+        assert_eq!(inbox.close(), []);
+        assert_eq!(inbox.send('c'), Err(vec!['c']));
     }
 }

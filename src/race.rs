@@ -54,13 +54,19 @@ pub fn race<'env, T: 'env>(arms: impl Arms<'env, T>) -> T {
         }
         let waiting = Waiting(&group);
         suspend::checkpoint(scheduler);
+        let mut left = handles.len();
         let result = loop {
-            let winner = group.ended.borrow_mut().pop_front();
-            if let Some(Ok(result)) = winner.and_then(|index| handles[index as usize].claim()) {
+            let ended = group.ended.borrow_mut().pop_front();
+            let Some(index) = ended else {
+                assert!(left > 0, "race: all closures were cancelled");
+                group.waiting.set(Some(scheduler.running()));
+                suspend::park_on(scheduler, &waiting, at);
+                continue;
+            };
+            left -= 1;
+            if let Some(Ok(result)) = handles[index as usize].claim() {
                 break result;
             }
-            group.waiting.set(Some(scheduler.running()));
-            suspend::park_on(scheduler, &waiting, at);
         };
         drop(waiting);
         s.cancel();

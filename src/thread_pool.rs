@@ -8,6 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use crate::unwind::quietly;
+
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
 /// A handle to a pool. Its threads end when the last handle is gone.
@@ -64,7 +66,8 @@ impl ThreadPool {
         drop(state);
         pool.work.notify_one();
         if let Some(error) = refused {
-            log::warn!("the thread pool cannot grow: {error}");
+            // Whoever waits for the job must not be unwound before it has run.
+            quietly(|| log::warn!("the thread pool cannot grow: {error}"));
         }
         Ok(())
     }

@@ -6,7 +6,8 @@
 //! catch it; everybody else lets it pass.
 
 use std::any::Any;
-use std::panic::resume_unwind;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// A panic payload.
 pub(crate) type Payload = Box<dyn Any + Send>;
@@ -80,14 +81,24 @@ pub(crate) fn message(payload: &(dyn Any + Send)) -> &str {
 /// Drops what may panic while it is dropped. A payload of that panic is logged
 /// and leaked: dropping it could panic again.
 pub(crate) fn drop_quietly(value: impl Sized) {
-    let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(value)));
-    if let Err(payload) = dropped {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
         if !is_cancel(&*payload) {
-            log::error!(
-                "a destructor panicked where nobody can catch it: {}",
-                message(&*payload)
-            );
+            let logged = catch_unwind(AssertUnwindSafe(|| {
+                log::error!(
+                    "a destructor panicked where nobody can catch it: {}",
+                    message(&*payload)
+                );
+            }));
+            mem::forget(logged);
         }
-        std::mem::forget(payload);
+        mem::forget(payload);
+    }
+}
+
+/// Runs user code that has no business to panic where it is called, nor to raise what it
+/// met while it was suspended: a logger, a waker.
+pub(crate) fn quietly(f: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
+        drop_quietly(payload);
     }
 }

@@ -76,12 +76,14 @@ impl Registration {
         waiting: Waiting<'_>,
         mut attempt: impl FnMut() -> io::Result<R>,
     ) -> io::Result<R> {
-        let scheduler = scheduler::current();
-        if let Some(scheduler) = scheduler {
+        if let Some(scheduler) = scheduler::current() {
             suspend::begin_operation(scheduler);
         }
         let mut deadline = None;
         loop {
+            // Read anew each time: an attempt that yields out of a generator may end in
+            // another run, or in none.
+            let scheduler = scheduler::current();
             if self.may_try(scheduler, waiting.direction) || waiting.never() {
                 let changes = self.changes(waiting.direction);
                 match attempt() {

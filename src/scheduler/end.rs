@@ -14,6 +14,7 @@ use crate::probe::Probe;
 use crate::sigquit;
 use crate::snapshot::Snapshot;
 use crate::task::{End, Origin, Task, TaskRef, Typed, flag};
+use crate::unwind::quietly;
 
 use super::{Config, Message, Phase, Scheduler, current, next_id};
 
@@ -169,6 +170,10 @@ impl Scheduler {
         }
         for task in &tasks {
             self.tell_joiner(task);
+            let remote = self.remote.borrow_mut().remove(&task.id().0);
+            if let Some(remote) = remote {
+                quietly(remote.leaked);
+            }
         }
         // Nobody gives the stack in reserve back to them any more.
         if leaked.iter().any(|&raw| self.stacks.is_reserve(raw)) {
@@ -178,18 +183,29 @@ impl Scheduler {
                 }
             }
         }
+        // A logger that waits for ever itself would be asked without end.
+        if tasks.iter().any(|task| task.has(flag::INTERNAL)) {
+            return;
+        }
         log::error!(
             "these coroutines cannot be unwound, since their destructors wait for ever; they are \
              leaked\n{snapshot}"
         );
     }
 
-    /// Disposes of what other threads still sent.
+    /// Disposes of what other threads still sent. The inbox stays open for that: what is
+    /// dropped may wait for other threads itself.
     fn close(&self) {
-        for message in self.inbox.close() {
-            self.receive(message);
+        loop {
+            let rest = self.inbox.close();
+            if rest.is_empty() {
+                break;
+            }
+            for message in rest {
+                self.receive(message);
+            }
+            self.run_to_end();
         }
-        self.run_to_end();
     }
 
     /// What a message stands for; after the main coroutine's end, what it spawns
@@ -198,7 +214,7 @@ impl Scheduler {
         match message {
             Message::Spawn(spawn) => spawn(self),
             Message::Cancel(number) => {
-                let task = self.remote.borrow().get(&number).cloned();
+                let task = self.remote.borrow().get(&number).map(|it| it.task.clone());
                 if let Some(task) = task {
                     self.cancel(&task);
                 }

@@ -13,7 +13,7 @@ use crate::coroutine::{Life, Ready, To, locals};
 use crate::generator::raw::Raw;
 use crate::snapshot::title;
 use crate::task::{End, Joiner, Task, TaskRef, flag};
-use crate::unwind::{Payload, drop_quietly, is_cancel, message};
+use crate::unwind::{Payload, drop_quietly, is_cancel, message, quietly};
 
 use super::{Phase, Scheduler};
 
@@ -179,6 +179,9 @@ impl Scheduler {
             self.tell_scope(siblings, task);
         }
         self.tell_joiner(task);
+        if !raw.locals().get().is_null() {
+            drop_late_locals(raw);
+        }
         self.one_is_gone();
         if special && task.has(flag::MAIN) {
             self.main_has_ended();
@@ -264,13 +267,6 @@ impl Scheduler {
     }
 }
 
-/// Runs user code that has no business to panic here: a logger, a waker.
-fn quietly(f: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
-        drop_quietly(payload);
-    }
-}
-
 /// Drops the captures of a body that never runs. A panic of theirs is a panic of the
 /// body.
 #[cold]
@@ -281,6 +277,14 @@ fn drop_body(task: &Task) -> End {
             End::Panicked
         }
         _ => End::Cancelled,
+    }
+}
+
+/// Drops the locals that a waker has made: the next coroutine on this stack has its own.
+#[cold]
+fn drop_late_locals(raw: Raw) {
+    while !raw.locals().get().is_null() {
+        quietly(|| locals::drop_last(raw));
     }
 }
 

@@ -66,6 +66,13 @@ pub(crate) struct Config {
     pub(crate) io: IoBackend,
 }
 
+/// A coroutine that was spawned through a handle.
+pub(crate) struct Remote {
+    pub(crate) task: TaskRef,
+    /// Tells whoever joins it that it is leaked.
+    pub(crate) leaked: Box<dyn FnOnce()>,
+}
+
 #[repr(C)]
 pub(crate) struct Scheduler {
     ready: ReadyQueue<Ready>,
@@ -114,7 +121,7 @@ pub(crate) struct Scheduler {
     /// Coroutines that wait for another thread, by the number that it sends.
     pub(crate) blocked: RefCell<HashMap<u64, Raw>>,
     /// Coroutines spawned through a handle, by the number of the handle.
-    pub(crate) remote: RefCell<HashMap<u64, TaskRef>>,
+    pub(crate) remote: RefCell<HashMap<u64, Remote>>,
     /// The state of the random numbers that a `select!` picks with.
     random: Cell<u64>,
     /// The tosses that are settled, a bit each, the next one last; above them a 1.

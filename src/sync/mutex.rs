@@ -1,6 +1,6 @@
 //! `Mutex`.
 
-use std::cell::{Cell, Ref, RefCell, RefMut};
+use std::cell::{Cell, RefCell, RefMut};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::panic::Location;
@@ -270,9 +270,10 @@ impl<T: ?Sized + fmt::Display> fmt::Display for MutexGuard<'_, T> {
 impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Mutex");
-        match self.value.try_borrow() {
-            Ok(value) => debug.field("value", &Ref::map(value, |value| value)),
-            Err(_) => debug.field("value", &format_args!("<locked>")),
+        // Locked, since a `Debug` or a writer may suspend.
+        match self.try_lock() {
+            Some(value) => debug.field("value", &&*value),
+            None => debug.field("value", &format_args!("<locked>")),
         };
         debug.finish_non_exhaustive()
     }

@@ -303,9 +303,10 @@ as_the_value!(RwLockReadGuard RwLockWriteGuard);
 impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("RwLock");
-        match self.value.try_borrow() {
-            Ok(value) => debug.field("value", &Ref::map(value, |value| value)),
-            Err(_) => debug.field("value", &format_args!("<locked>")),
+        // Locked, since a `Debug` or a writer may suspend.
+        match self.try_read() {
+            Some(value) => debug.field("value", &&*value),
+            None => debug.field("value", &format_args!("<locked>")),
         };
         debug.finish_non_exhaustive()
     }

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 
 use crate::frames::{Frame, Kind};
 use crate::generator::raw::Raw;
-use crate::unwind::{Payload, drop_quietly, message};
+use crate::unwind::{Payload, drop_quietly, message, quietly};
 
 use super::{Task, TaskRef};
 
@@ -73,10 +73,13 @@ impl Children {
             return;
         }
         drop(panic);
-        log::error!(
-            "one more panic in a scope that has one: {}",
-            message(&*payload)
-        );
+        // A scope that unwound here would leave children that borrow from it.
+        quietly(|| {
+            log::error!(
+                "one more panic in a scope that has one: {}",
+                message(&*payload)
+            );
+        });
         drop_quietly(payload);
     }
 

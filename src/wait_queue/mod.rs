@@ -186,11 +186,26 @@ impl<T> WaitQueue<T> {
 
     /// Whether the first waiter is `me`, or there is none.
     pub(crate) fn is_turn_of(&self, me: Option<&Waiter>) -> bool {
-        self.find(None, |_| true).is_none_or(|(node, _)| {
+        let me = me.map_or(ptr::null(), ptr::from_ref);
+        let scheduler = scheduler::current();
+        let mut next = self.ends.first.get();
+        while let Some(place) = next {
             // SAFETY: a node in a queue is valid.
-            let first = unsafe { Head::links(node.cast()) }.waiter;
-            ptr::eq(first, me.map_or(ptr::null(), ptr::from_ref))
-        })
+            let links = unsafe { Head::links(place) };
+            next = links.next.get();
+            // Not whether it accepts: it runs, and its own frames tell what it can meet.
+            if ptr::eq(links.waiter, me) {
+                return true;
+            }
+            // SAFETY: as above, and so is its waiter.
+            unsafe {
+                if links.accepts(scheduler) {
+                    return false;
+                }
+                Head::unlink(place);
+            }
+        }
+        true
     }
 
     /// Hands `value` to the first waiter but `me`, and ends its wait.

@@ -1,0 +1,144 @@
+//! Loggers that panic, suspend or wait for ever, where the library logs in the middle of
+//! something that must not be left.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Once;
+
+use corobin::{park, run, scope, shield, spawn, yield_now};
+
+thread_local! {
+    static ON_LOG: Cell<fn(&log::Record)> = const { Cell::new(|_| ()) };
+}
+
+struct Hostile;
+
+impl log::Log for Hostile {
+    fn enabled(&self, _: &log::Metadata) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record) {
+        ON_LOG.with(Cell::get)(record);
+    }
+
+    fn flush(&self) {}
+}
+
+/// What the logger does for coroutines on this thread.
+fn on_log(f: fn(&log::Record)) {
+    static SET: Once = Once::new();
+    SET.call_once(|| {
+        log::set_logger(&Hostile).unwrap();
+        log::set_max_level(log::LevelFilter::Warn);
+    });
+    ON_LOG.set(f);
+}
+
+/// A scope whose body panics after a child has; a second child still reads what it
+/// borrows. Says whether that was there.
+fn scope_with_two_panics(cancels: bool) -> bool {
+    struct Data<'a>(&'a Cell<bool>);
+    impl Drop for Data<'_> {
+        fn drop(&mut self) {
+            self.0.set(false);
+        }
+    }
+
+    run(|| {
+        let (there, read) = (Cell::new(true), Cell::new(None));
+        let owner = || {
+            let data = Data(&there);
+            let (data, read) = (&data, &read);
+            scope(|s| {
+                s.spawn(move || {
+                    shield(|| (0..6).for_each(|_| yield_now()));
+                    read.set(Some(data.0.get()));
+                });
+                let bad = s.spawn(|| panic!("first"));
+                shield(|| bad.join().unwrap());
+            });
+        };
+        scope(|s| {
+            let owner = s.spawn(|| drop(catch_unwind(AssertUnwindSafe(owner))));
+            yield_now();
+            if cancels {
+                owner.cancel();
+            }
+            for _ in 0..20 {
+                shield(yield_now);
+            }
+        });
+        read.get() == Some(true)
+    })
+}
+
+#[test]
+fn a_logger_that_panics_does_not_unwind_a_scope_that_has_children() {
+    on_log(|record| match record.level() {
+        log::Level::Error => panic!("the disk is full"),
+        _ => (),
+    });
+    assert!(scope_with_two_panics(false));
+}
+
+#[test]
+fn a_logger_that_suspends_does_not_let_a_cancel_unwind_a_scope_that_has_children() {
+    on_log(|record| match record.level() {
+        log::Level::Error => yield_now(),
+        _ => (),
+    });
+    assert!(scope_with_two_panics(true));
+}
+
+#[test]
+fn a_logger_that_panics_at_each_panic_of_many_children_ends_nothing_else() {
+    on_log(|_| panic!("the disk is full"));
+    let caught = catch_unwind(|| {
+        run(|| {
+            scope(|s| {
+                for _ in 0..3 {
+                    s.spawn(|| {
+                        shield(yield_now);
+                        panic!("a child");
+                    });
+                }
+            });
+        });
+    });
+    let text = *caught.unwrap_err().downcast_ref::<&str>().unwrap();
+    assert_eq!(text, "a child");
+}
+
+#[test]
+fn a_logger_that_waits_for_ever_is_asked_once_of_those_that_cannot_be_unwound() {
+    struct Hangs;
+    impl Drop for Hangs {
+        fn drop(&mut self) {
+            loop {
+                park();
+            }
+        }
+    }
+
+    thread_local! {
+        static ASKED: Rc<Cell<u32>> = Rc::default();
+    }
+    on_log(|record| {
+        if record.level() == log::Level::Error {
+            ASKED.with(|asked| asked.set(asked.get() + 1));
+            loop {
+                park();
+            }
+        }
+    });
+    run(|| {
+        spawn(|| {
+            let _hangs = Hangs;
+            park();
+        });
+        yield_now();
+    });
+    assert_eq!(ASKED.with(|asked| asked.get()), 1);
+}
