@@ -10,8 +10,9 @@ use std::task::{Context, Poll, Waker};
 use crate::block_on::block_on;
 use crate::inbox::{Door, Inbox};
 use crate::scheduler::{self, Message, Remote, Scheduler};
-use crate::task::{JoinError, Origin, Typed, flag};
-use crate::unwind::is_cancel;
+use crate::snapshot::title;
+use crate::task::{Id, JoinError, Origin, Typed, flag};
+use crate::unwind::{is_cancel, message, quietly};
 
 /// A handle to the run that the caller is in, for other threads.
 ///
@@ -157,6 +158,23 @@ impl<T> Future for RemoteJoinHandle<T> {
     }
 }
 
+impl<T> Drop for RemoteJoinHandle<T> {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.detached = true;
+        let (waker, result) = (state.waker.take(), state.result.take());
+        drop(state);
+        if let Some(Err(JoinError::Panicked(payload))) = &result {
+            log::error!(
+                "coroutine {} panicked and nobody joined it: {}",
+                Id(self.number),
+                message(&**payload)
+            );
+        }
+        drop((waker, result));
+    }
+}
+
 impl<T> fmt::Debug for RemoteJoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RemoteJoinHandle")
@@ -170,6 +188,8 @@ struct Shared<T>(Mutex<State<T>>);
 
 struct State<T> {
     ended: bool,
+    /// Nobody holds the handle any more.
+    detached: bool,
     result: Option<Result<T, JoinError>>,
     waker: Option<Waker>,
 }
@@ -178,6 +198,7 @@ impl<T> Shared<T> {
     fn new() -> Shared<T> {
         Shared(Mutex::new(State {
             ended: false,
+            detached: false,
             result: None,
             waker: None,
         }))
@@ -217,14 +238,28 @@ impl<T> Ending<T> {
                 resume_unwind(payload);
             }
             Err(payload) => {
-                log::warn!(
-                    "coroutine #{}, spawned through a handle, panicked: {}",
-                    self.number,
-                    crate::unwind::message(&*payload)
-                );
+                let is_awaited = !self.shared.lock().detached;
+                quietly(|| tell_of_panic(message(&*payload), is_awaited));
                 self.shared.end(Err(JoinError::Panicked(payload)));
             }
         }
+    }
+}
+
+/// Logs the panic of the running coroutine.
+fn tell_of_panic(text: &str, is_awaited: bool) {
+    let Some(scheduler) = scheduler::current() else {
+        return;
+    };
+    let task = scheduler.running_task();
+    if is_awaited {
+        log::warn!("coroutine {} panicked: {text}", title(&task));
+    } else {
+        scheduler.saw_unjoined(&task, text);
+        log::error!(
+            "coroutine {} panicked and nobody joins it: {text}",
+            title(&task)
+        );
     }
 }
 

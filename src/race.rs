@@ -48,7 +48,7 @@ pub fn race<'env, T: 'env>(arms: impl Arms<'env, T>) -> T {
         let group = Rc::new(Group::default());
         let mut handles: Vec<_> = Vec::with_capacity(arms.len());
         for (index, arm) in (0..).zip(arms) {
-            let handle = s.spawn(arm);
+            let handle = s.spawn_at(arm, at);
             handle.tell(Joiner::Group(Rc::clone(&group), index));
             handles.push(handle);
         }

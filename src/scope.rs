@@ -87,12 +87,26 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         F: FnOnce() -> T + 'scope,
         T: 'scope,
     {
+        self.spawn_at(f, Location::caller())
+    }
+
+    /// As `spawn`, called there.
+    #[track_caller]
+    pub(crate) fn spawn_at<F, T>(
+        &'scope self,
+        f: F,
+        at: &'static Location<'static>,
+    ) -> ScopedJoinHandle<'scope, T>
+    where
+        F: FnOnce() -> T + 'scope,
+        T: 'scope,
+    {
         let scheduler = scheduler::expect("Scope::spawn");
         let cancelled = self.children.gives_up.get();
         let origin = Origin {
             flags: flag::SCOPED | if cancelled { flag::CANCELLED } else { 0 },
             children_of: Some(NonNull::from(&self.children)),
-            ..scheduler.origin(Location::caller())
+            ..scheduler.origin(at)
         };
         // SAFETY: `finish` returns only when all children have ended, and the
         // frame that they borrow from is not left before: nothing unwinds out of

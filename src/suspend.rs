@@ -40,6 +40,14 @@ pub(crate) fn begin_operation(scheduler: &Scheduler) {
     }
 }
 
+/// As [`begin_operation`], for what works outside of a runtime too.
+#[track_caller]
+pub(crate) fn begin_operation_if_any() {
+    if let Some(scheduler) = scheduler::current() {
+        begin_operation(scheduler);
+    }
+}
+
 /// What is due in the running coroutine and may be raised here.
 pub(crate) fn due(scheduler: &Scheduler) -> Option<Silent> {
     scheduler.running().due_here(scheduler.ignores_shields())

@@ -425,3 +425,36 @@ fn closing_a_long_chain_unwinds_from_the_innermost() {
     generator.close();
     assert!(trail.borrow().iter().copied().eq(0..=100));
 }
+
+#[test]
+fn an_expiry_that_is_raised_after_its_timeout_is_a_panic_of_who_throws() {
+    use corobin::{Generator, Yielder, park, run, spawn, timeout};
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+    use std::time::Duration;
+
+    let body = |yielder: &Yielder<()>| {
+        let expired = catch_unwind(AssertUnwindSafe(park)).unwrap_err();
+        let _ = catch_unwind(AssertUnwindSafe(|| yielder.yield_(())));
+        resume_unwind(expired)
+    };
+    for throws in [true, false] {
+        run(|| {
+            let ended = spawn(move || {
+                let mut generator = Generator::new(body);
+                let _ = timeout(Duration::ZERO, || generator.next());
+                if throws {
+                    drop(generator.throw(Box::new("trouble")));
+                } else {
+                    generator.close();
+                }
+            });
+            match ended.join() {
+                Err(corobin::JoinError::Panicked(payload)) => {
+                    let text = payload.downcast_ref::<&str>().unwrap();
+                    assert!(text.contains("has ended meanwhile"), "{text}");
+                }
+                other => panic!("{other:?}"),
+            }
+        });
+    }
+}

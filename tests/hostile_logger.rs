@@ -142,3 +142,38 @@ fn a_logger_that_waits_for_ever_is_asked_once_of_those_that_cannot_be_unwound() 
     });
     assert_eq!(ASKED.with(|asked| asked.get()), 1);
 }
+
+thread_local! {
+    static LINES: std::cell::RefCell<Vec<String>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+#[test]
+fn a_panic_that_no_remote_handle_waits_for_is_an_error_with_its_place() {
+    on_log(|record| {
+        let line = format!("{} {}", record.level(), record.args());
+        LINES.with_borrow_mut(|lines| lines.push(line));
+    });
+    run(|| {
+        let handle = corobin::handle();
+        // Dropped before the panic, and after.
+        drop(handle.spawn(|| panic!("early")));
+        let late = handle.spawn(|| panic!("late"));
+        let joined = handle.spawn(|| panic!("joined"));
+        corobin::to_thread(|| ());
+        while !late.is_finished() || !joined.is_finished() {
+            yield_now();
+        }
+        drop(late);
+        assert!(joined.join().is_err());
+    });
+    let lines = LINES.take();
+    let count = |level: &str, text: &str| {
+        let matches = |line: &&String| line.starts_with(level) && line.contains(text);
+        lines.iter().filter(matches).count()
+    };
+    assert_eq!(count("ERROR", "nobody join"), 2, "{lines:#?}");
+    assert_eq!(count("ERROR", "early"), 1, "{lines:#?}");
+    assert_eq!(count("ERROR", "late"), 1, "{lines:#?}");
+    assert_eq!(count("WARN", "joined"), 1, "{lines:#?}");
+    assert_eq!(count("", "hostile_logger.rs"), 3, "{lines:#?}");
+}

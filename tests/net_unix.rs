@@ -238,3 +238,31 @@ fn sockets_that_share_a_port() {
         options.bind_udp(one.local_addr().unwrap()).unwrap();
     });
 }
+
+/// Counts the turns that another coroutine has while `operation` is done a thousand times.
+fn turns_beside(mut operation: impl FnMut()) -> u32 {
+    let turns = std::cell::Cell::new(0);
+    corobin::scope(|s| {
+        let other = s.spawn(|| {
+            loop {
+                turns.set(turns.get() + 1);
+                corobin::yield_now();
+            }
+        });
+        (0..1000).for_each(|_| operation());
+        other.cancel();
+    });
+    turns.get()
+}
+
+#[test]
+fn operations_that_end_at_once_leave_turns_to_others() {
+    corobin::run(|| {
+        let nobody = std::path::Path::new("/no/such/socket");
+        let refused = || assert!(corobin::net::UnixStream::connect(nobody).is_err());
+        assert!(turns_beside(refused) >= 20);
+        let socket = corobin::net::UnixDatagram::unbound().unwrap();
+        let refused = || assert!(socket.send_to(b"x", nobody).is_err());
+        assert!(turns_beside(refused) >= 20);
+    });
+}

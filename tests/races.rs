@@ -299,3 +299,18 @@ fn blocking_calls_of_many_short_runs() {
         assert_eq!(Arc::strong_count(&done), 1);
     }
 }
+
+#[test]
+fn an_arm_was_spawned_where_the_race_is() {
+    corobin::run(|| {
+        let here = std::panic::Location::caller();
+        let arm = || {
+            let id = corobin::current().id();
+            let snapshot = corobin::snapshot();
+            let arm = snapshot.coroutines.iter().find(|info| info.id == id);
+            arm.unwrap().spawned_at
+        };
+        let spawned_at = corobin::race([arm]);
+        assert_eq!(spawned_at.file(), here.file());
+    });
+}

@@ -78,3 +78,26 @@ fn waiting_outside_of_a_runtime() {
         assert_eq!(cell.get_or_init(|| 2), &2);
     });
 }
+
+#[test]
+fn a_lock_that_was_taken_by_a_try_tells_where() {
+    for writes in [true, false] {
+        let error = corobin::Runtime::new().unwrap().try_run(|| {
+            let lock = corobin::sync::RwLock::new(());
+            let (read, write);
+            if writes {
+                write = lock.try_write();
+                assert!(write.is_some());
+            } else {
+                read = lock.try_read();
+                assert!(read.is_some());
+            }
+            drop(lock.write());
+        });
+        let text = error.unwrap_err().to_string();
+        assert!(
+            text.contains("taken at tests/spec_sync_places.rs"),
+            "{text}"
+        );
+    }
+}

@@ -132,3 +132,37 @@ fn cancels_those_who_wait_for_the_lock() {
         assert_eq!(ends, [true, true, false, true]);
     });
 }
+
+#[test]
+fn a_cancel_is_met_before_lines_that_are_there_already() {
+    run(|| {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let mut actor = Actor::with_stdin("reads_on_after_a_cancel", reader);
+        writer.write_all(b"one\ntwo\nthree\n").unwrap();
+        actor.passes();
+    });
+}
+
+#[test]
+#[ignore = "a child of another test"]
+fn reads_on_after_a_cancel() {
+    run(|| {
+        let reads = spawn(|| {
+            let mut input = stdin().lock();
+            let mut line = String::new();
+            input.read_line(&mut line).unwrap();
+            assert_eq!(line, "one\n");
+            corobin::shield(corobin::park);
+            input.read_line(&mut line).unwrap();
+            unreachable!("it is cancelled");
+        });
+        while corobin::snapshot().coroutines.iter().all(|info| {
+            (info.waits_on.as_ref()).is_none_or(|waits_on| !waits_on.contains("unpark"))
+        }) {
+            sleep(Duration::from_millis(1));
+        }
+        reads.cancel();
+        reads.coroutine().unpark();
+        assert!(matches!(reads.join(), Err(JoinError::Cancelled)));
+    });
+}

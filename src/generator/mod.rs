@@ -272,7 +272,7 @@ impl<Y: 'static, R: 'static, T: 'static> Generator<Y, R, T> {
                 );
                 let thrown = self.switch(Some(Command::Throw(payload)));
                 thrown.map_err(|payload| match silent(&*payload) {
-                    Some(Silent::Cancel | Silent::Due(_)) => resume_unwind(payload),
+                    Some(Silent::Cancel | Silent::Due(_)) => pass_on(payload),
                     Some(Silent::Close) | None => payload,
                 })
             }
@@ -306,7 +306,7 @@ impl<Y: 'static, R: 'static, T: 'static> Generator<Y, R, T> {
             // A yield while closing raises, or else it is stuck.
             Ok(GeneratorState::Yielded(_)) => Err(self.give_up()),
             Err(payload) if silent(&*payload) == Some(Silent::Close) => Ok(()),
-            Err(payload) => resume_unwind(payload),
+            Err(payload) => pass_on(payload),
         }
     }
 
@@ -368,8 +368,8 @@ fn pass_on(payload: Payload) -> ! {
     if let Some(Silent::Due(id)) = silent(&*payload)
         && !frames::is_open(id)
     {
-        // It yielded while it unwound, and was resumed where nobody waits for
-        // this expiry.
+        // It yielded while it unwound, or kept the payload, and was resumed where nobody
+        // waits for this expiry.
         panic!("the generator was unwound by a timeout or scope that has ended meanwhile");
     }
     resume_unwind(payload)

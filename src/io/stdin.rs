@@ -8,7 +8,7 @@ use rustix::fs::{FileType, fstat};
 use rustix::io::{Errno, ReadWriteFlags};
 
 use crate::scheduler;
-use crate::suspend::yield_now;
+use crate::suspend::{self, yield_now};
 use crate::to_thread::try_to_thread;
 
 use super::Async;
@@ -271,6 +271,7 @@ impl Buffer {
     /// has seen before. All of the rest at the end of the input.
     #[track_caller]
     fn fill_until(&mut self, enough: impl Fn(&[u8], usize) -> Option<usize>) -> io::Result<usize> {
+        suspend::checkpoint_if_any();
         let mut seen = 0;
         loop {
             if let Some(count) = enough(self.rest(), seen) {

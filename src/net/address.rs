@@ -4,7 +4,7 @@ use std::io;
 use std::net::{self, IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::vec;
 
-use crate::to_thread::to_thread;
+use crate::to_thread::try_to_thread;
 
 /// What can be made socket addresses of: as [`std::net::ToSocketAddrs`], but a
 /// name is looked up on a thread of the runtime's pool, so that only the calling
@@ -52,10 +52,11 @@ impl<'a> ToSocketAddrs for &'a [SocketAddr] {
 impl ToSocketAddrs for str {
     type Iter = vec::IntoIter<SocketAddr>;
 
+    #[track_caller]
     fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
         match self.parse() {
             Ok(address) => Ok(vec![address].into_iter()),
-            Err(_) => to_thread(|| net::ToSocketAddrs::to_socket_addrs(self)),
+            Err(_) => try_to_thread(|| net::ToSocketAddrs::to_socket_addrs(self)),
         }
     }
 }
@@ -63,10 +64,11 @@ impl ToSocketAddrs for str {
 impl ToSocketAddrs for (&str, u16) {
     type Iter = vec::IntoIter<SocketAddr>;
 
+    #[track_caller]
     fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
         match self.0.parse::<IpAddr>() {
             Ok(ip) => Ok(vec![SocketAddr::new(ip, self.1)].into_iter()),
-            Err(_) => to_thread(|| net::ToSocketAddrs::to_socket_addrs(self)),
+            Err(_) => try_to_thread(|| net::ToSocketAddrs::to_socket_addrs(self)),
         }
     }
 }

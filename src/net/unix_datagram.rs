@@ -129,7 +129,7 @@ impl UnixDatagram {
     #[track_caller]
     pub fn send_to<P: AsRef<Path>>(&self, buf: &[u8], path: P) -> io::Result<usize> {
         let (io, path) = (self.socket.get(), path.as_ref());
-        suspend::checkpoint_if_any();
+        suspend::begin_operation_if_any();
         write_with_pauses(self.socket.limits(), || io.send_to(buf, path))
     }
 
@@ -142,7 +142,7 @@ impl UnixDatagram {
     #[track_caller]
     pub fn send_to_addr(&self, buf: &[u8], address: &SocketAddr) -> io::Result<usize> {
         let io = self.socket.get();
-        suspend::checkpoint_if_any();
+        suspend::begin_operation_if_any();
         write_with_pauses(self.socket.limits(), || io.send_to_addr(buf, address))
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::panic::Location;
 
 use crate::scheduler;
 use crate::scope::scope;
@@ -94,6 +95,7 @@ impl Child {
     /// Those of [`std::process::Child::wait_with_output`].
     #[track_caller]
     pub fn wait_with_output(mut self) -> io::Result<Output> {
+        let at = Location::caller();
         drop(self.stdin.take());
         let (mut out, mut err) = (Vec::new(), Vec::new());
         match (self.stdout.take(), self.stderr.take()) {
@@ -101,7 +103,7 @@ impl Child {
             (Some(mut stdout), None) => drop(stdout.read_to_end(&mut out)?),
             (None, Some(mut stderr)) => drop(stderr.read_to_end(&mut err)?),
             (Some(mut stdout), Some(mut stderr)) => scope(|s| {
-                let other = s.spawn(|| stderr.read_to_end(&mut err));
+                let other = s.spawn_at(|| stderr.read_to_end(&mut err), at);
                 let result = stdout.read_to_end(&mut out);
                 if result.is_err() {
                     s.cancel();

@@ -94,10 +94,11 @@ impl<T: ?Sized> RwLock<T> {
     /// point.
     #[track_caller]
     pub fn try_read(&self) -> Option<RwLockReadGuard<'_, T>> {
+        let at = Location::caller();
         let may = self.state.may_read();
         may.then(|| {
             self.state.count.set(self.state.count.get() + 1);
-            self.read_guard(Holder::new(scheduler::current(), Location::caller()))
+            self.read_guard(Holder::new(scheduler::current(), at))
         })
     }
 
@@ -123,8 +124,9 @@ impl<T: ?Sized> RwLock<T> {
     /// point.
     #[track_caller]
     pub fn try_write(&self) -> Option<RwLockWriteGuard<'_, T>> {
+        let at = Location::caller();
         self.state.may_write().then(|| {
-            let me = Holder::new(scheduler::current(), Location::caller());
+            let me = Holder::new(scheduler::current(), at);
             self.state.writer.set(Some(me));
             self.write_guard()
         })
