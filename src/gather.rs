@@ -126,15 +126,22 @@ impl<T> Gathered<T> {
     fn new(handles: impl IntoIterator<Item = JoinHandle<T>>) -> Gathered<T> {
         let handles: Vec<_> = handles.into_iter().map(Some).collect();
         let group = Rc::new(Group::default());
+        let mut ended = Vec::new();
         for (index, handle) in (0..).zip(handles.iter().flatten()) {
             let task = handle.inner().task();
             assert_not_own(task);
             if task.has_ended() || scheduler::current().is_none() {
-                group.ended.borrow_mut().push_back(index);
+                ended.push((task.sibling.get(), index));
             } else {
                 task.joiner.set(Joiner::Group(Rc::clone(&group), index));
             }
         }
+        // In the order of their ends, whose numbers begin anew after 2^32.
+        if let Some(&(first, _)) = ended.first() {
+            ended.sort_by_key(|&(number, _)| number.wrapping_sub(first) as i32);
+        }
+        let ended = ended.into_iter().map(|(_, index)| index);
+        group.ended.borrow_mut().extend(ended);
         Gathered {
             left: handles.len(),
             handles,

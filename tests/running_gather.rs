@@ -362,3 +362,47 @@ fn cancelling_a_gatherer_cancels_the_whole_tree() {
         assert_eq!(entries(&trail).len(), 15);
     });
 }
+
+#[test]
+fn those_that_had_ended_before_come_in_the_order_of_their_ends() {
+    use corobin::{as_completed, gather, sleep, spawn};
+    use std::time::Duration;
+
+    let mut runtime = corobin::Runtime::builder()
+        .virtual_time(true)
+        .build()
+        .unwrap();
+    runtime.run(|| {
+        let at = |ms, value| {
+            spawn(move || {
+                sleep(Duration::from_millis(ms));
+                value
+            })
+        };
+        let handles = [
+            at(30, 'c'),
+            at(10, 'a'),
+            at(50, 'e'),
+            at(20, 'b'),
+            at(40, 'd'),
+        ];
+        sleep(Duration::from_millis(35));
+        let order: String = as_completed(handles).map(Result::unwrap).collect();
+        assert_eq!(order, "abcde");
+
+        let fails = |ms, text: &'static str| {
+            spawn(move || {
+                sleep(Duration::from_millis(ms));
+                std::panic::panic_any(text)
+            })
+        };
+        let handles: [corobin::JoinHandle<()>; 2] = [fails(20, "late"), fails(10, "early")];
+        sleep(Duration::from_millis(30));
+        match gather(handles) {
+            Err(corobin::JoinError::Panicked(payload)) => {
+                assert_eq!(payload.downcast_ref(), Some(&"early"));
+            }
+            other => panic!("{other:?}"),
+        }
+    });
+}

@@ -159,7 +159,7 @@ impl Scheduler {
         let tasks: Vec<TaskRef> = leaked.iter().map(Raw::task_ref).collect();
         for (&raw, task) in leaked.iter().zip(&tasks) {
             self.stacks.leak(raw);
-            self.one_is_gone();
+            self.is_gone(task);
             // One that hangs in its joiner's waker has ended.
             if !task.has_ended() {
                 task.end(End::Cancelled);

@@ -111,7 +111,7 @@ impl Scheduler {
             self.tell_scope(siblings, task);
         }
         self.tell_joiner(task);
-        self.one_is_gone();
+        self.is_gone(task);
     }
 
     /// The next in line, if it may run on any stack of the default size: new, and with
@@ -182,7 +182,7 @@ impl Scheduler {
         if !raw.locals().get().is_null() {
             drop_late_locals(raw);
         }
-        self.one_is_gone();
+        self.is_gone(task);
         if special && task.has(flag::MAIN) {
             self.main_has_ended();
         }

@@ -243,8 +243,11 @@ impl Scheduler {
         (self.spawned.get() - self.gone.get()) as usize
     }
 
-    fn one_is_gone(&self) {
-        self.gone.set(self.gone.get() + 1);
+    #[inline(always)]
+    fn is_gone(&self, task: &Task) {
+        let gone = self.gone.get() + 1;
+        self.gone.set(gone);
+        task.sibling.set(gone as u32);
     }
 
     /// Lets a coroutine run until somebody leaves to the loop.

@@ -104,19 +104,22 @@ impl Scheduler {
         loop {
             // Some at a time, so that the cache can fetch many coroutines at once.
             let mut due = [None; BATCH];
+            let mut count = 0;
             let mut timers = self.timers.borrow_mut();
-            for place in &mut due {
-                *place = timers.pop_due(now);
-                if place.is_none() {
-                    break;
-                }
+            while count < BATCH
+                && let Some(timer) = timers.pop_due(now)
+            {
+                due[count] = Some(timer);
+                count += 1;
             }
             drop(timers);
-            let last = due[BATCH - 1].is_none();
-            let raws = || due.iter().flatten().map(|timer| timer.raw);
-            raws().for_each(|raw| raw.prefetch_wake());
-            raws().for_each(|raw| raw.prefetch_task());
-            for Timer { raw, frame } in due.into_iter().flatten() {
+            let due = &due[..count];
+            if count > 1 {
+                let raws = || due.iter().flatten().map(|timer| timer.raw);
+                raws().for_each(|raw| raw.prefetch_wake());
+                raws().for_each(|raw| raw.prefetch_task());
+            }
+            for &Timer { raw, frame } in due.iter().flatten() {
                 if self.is_observed() {
                     self.saw_timer(raw, frame.is_some());
                 }
@@ -125,7 +128,7 @@ impl Scheduler {
                     Some(frame) => self.make_due(raw, frame),
                 }
             }
-            if last {
+            if count < BATCH {
                 break;
             }
         }

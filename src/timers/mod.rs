@@ -148,7 +148,11 @@ impl<T> Timers<T> {
     fn removed(&mut self, slot: u32) -> T {
         self.len -= 1;
         if self.heap.is_empty() {
-            self.refill();
+            self.arrived = 0;
+            self.base = u64::MAX;
+            if self.filled != 0 {
+                self.refill();
+            }
         }
         self.slots.remove(slot)
     }
@@ -183,12 +187,8 @@ impl<T> Timers<T> {
     }
 
     /// Brings the earliest of the lists to the empty heap.
+    #[cold]
     fn refill(&mut self) {
-        self.arrived = 0;
-        if self.filled == 0 {
-            self.base = u64::MAX;
-            return;
-        }
         let list = self.filled.trailing_zeros() as usize;
         self.filled &= !(1 << list);
         let mut nodes = mem::take(&mut self.lists[list]);
