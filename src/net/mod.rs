@@ -70,6 +70,7 @@ mod tcp_listener;
 mod udp;
 mod unix;
 mod unix_datagram;
+mod unix_listener;
 
 pub use address::ToSocketAddrs;
 pub use options::SocketOptions;
@@ -80,5 +81,6 @@ pub use std::net::{
 pub use tcp::TcpStream;
 pub use tcp_listener::{Incoming, IntoIncoming, TcpListener};
 pub use udp::UdpSocket;
-pub use unix::{UnixIncoming, UnixListener, UnixStream};
+pub use unix::UnixStream;
 pub use unix_datagram::UnixDatagram;
+pub use unix_listener::{UnixIncoming, UnixListener};
