@@ -22,6 +22,7 @@ pub(crate) fn checkpoint(scheduler: &Scheduler) {
 }
 
 /// As [`checkpoint`], for what works outside of a runtime too.
+#[inline(always)]
 pub(crate) fn checkpoint_if_any() {
     if let Some(scheduler) = scheduler::current() {
         checkpoint(scheduler);
