@@ -56,10 +56,13 @@ passed_on! { UnixStream:
 impl UnixStream {
     /// Connects to the socket at `path`.
     ///
-    /// A suspension point.
+    /// A suspension point. A connection that is cut short by a cancel is closed.
     ///
     /// # Errors
     /// As in std.
+    ///
+    /// # Panics
+    /// If it has to wait outside of a runtime.
     #[track_caller]
     pub fn connect<P: AsRef<Path>>(path: P) -> io::Result<UnixStream> {
         UnixStream::connect_addr(&SocketAddr::from_pathname(path)?)
@@ -67,10 +70,13 @@ impl UnixStream {
 
     /// Connects to an address.
     ///
-    /// A suspension point.
+    /// A suspension point. A connection that is cut short by a cancel is closed.
     ///
     /// # Errors
     /// As in std.
+    ///
+    /// # Panics
+    /// If it has to wait outside of a runtime.
     #[track_caller]
     pub fn connect_addr(address: &SocketAddr) -> io::Result<UnixStream> {
         let address = match (address.as_pathname(), address.as_abstract_name()) {

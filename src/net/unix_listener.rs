@@ -51,6 +51,9 @@ impl UnixListener {
     ///
     /// # Errors
     /// As [`TcpListener::accept`](super::TcpListener::accept).
+    ///
+    /// # Panics
+    /// If it has to wait outside of a runtime.
     #[track_caller]
     pub fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
         let (stream, address) = self
@@ -60,7 +63,9 @@ impl UnixListener {
         Ok((UnixStream { socket }, address))
     }
 
-    /// The connections, one after the other. It never ends.
+    /// The connections, one after the other: each `next` is an
+    /// [`accept`](UnixListener::accept), and as such a suspension point. It never ends; after an
+    /// error, go on as there.
     pub fn incoming(&self) -> UnixIncoming<'_> {
         UnixIncoming { listener: self }
     }
