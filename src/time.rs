@@ -103,6 +103,8 @@ impl Drop for Armed<'_> {
 
 /// Ticks every `period`, the first time one period from now.
 ///
+/// Not a suspension point; each [`tick`](Interval::tick) is one.
+///
 /// # Panics
 /// `period` is zero.
 ///
