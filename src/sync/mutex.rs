@@ -5,8 +5,10 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::panic::Location;
 
+use crate::coroutine::Awaited;
 use crate::scheduler::{self, Scheduler};
 use crate::suspend;
+use crate::task::Id;
 use crate::wait_queue::{Tag, WaitQueue};
 
 use super::holder::{Held, Holder};
@@ -128,7 +130,13 @@ impl State {
             self.holder.set(Some(me));
         } else {
             let scheduler = scheduler::needed(scheduler, "a Mutex that is locked");
-            (self.queue).wait(scheduler, Tag::Plain, Some(me), &self.taken(me), me.at);
+            (self.queue).wait(
+                scheduler,
+                Tag::Plain,
+                Some(me),
+                &Locked(&self.holder, me),
+                me.at,
+            );
         }
     }
 
@@ -137,18 +145,13 @@ impl State {
         if self.holder.get().is_none() {
             self.holder.set(Some(me));
         } else {
-            (self.queue).wait_deaf(scheduler, Tag::Plain, Some(me), &self.taken(me), me.at);
-        }
-    }
-
-    /// What `waiter` waits for.
-    #[inline(always)]
-    fn taken(&self, waiter: Holder) -> Held<'_> {
-        Held {
-            what: "the Mutex",
-            one: &self.holder,
-            many: None,
-            waiter,
+            (self.queue).wait_deaf(
+                scheduler,
+                Tag::Plain,
+                Some(me),
+                &Locked(&self.holder, me),
+                me.at,
+            );
         }
     }
 
@@ -165,6 +168,32 @@ impl State {
     #[inline(never)]
     fn hand_on(&self) {
         self.holder.set(self.queue.take(Tag::Plain, None));
+    }
+}
+
+/// A [`Held`] that is made only when somebody asks: so a wait has less to write down.
+struct Locked<'a>(&'a Cell<Option<Holder>>, Holder);
+
+impl Locked<'_> {
+    fn held(&self) -> Held<'_> {
+        Held {
+            what: "the Mutex",
+            one: self.0,
+            many: None,
+            waiter: self.1,
+        }
+    }
+}
+
+impl Awaited for Locked<'_> {
+    fn holders(&self) -> Vec<Id> {
+        self.held().holders()
+    }
+}
+
+impl fmt::Display for Locked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.held().fmt(f)
     }
 }
 
