@@ -96,7 +96,7 @@ fn main() -> io::Result<()> {
 fn visit(guest: &str, words: &[&str], server: &Readable, y: &Yielder<Readable>) -> io::Result<()> {
     let mut buf = [0; 64];
     for word in words {
-        (&**server).write_all(word.as_bytes())?;
+        (&**server).write_all(word.as_bytes())?; // one word: the socket always has room for it
         let n = read(server, &mut buf, y)?;
         let answer = String::from_utf8_lossy(&buf[..n]);
         println!("    {guest} says {word}, hears {answer}");
@@ -109,7 +109,7 @@ fn serve(connection: &Readable, y: &Yielder<Readable>) -> io::Result<()> {
     loop {
         match read(connection, &mut buf, y)? {
             0 => return Ok(()), // the guest has hung up
-            n => (&**connection).write_all(&buf[..n].to_ascii_uppercase())?,
+            n => (&**connection).write_all(&buf[..n].to_ascii_uppercase())?, // one word, again
         }
     }
 }

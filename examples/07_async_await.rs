@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use corobin::{Generator, Yielder};
 
-// ── One program, three ways: count to three, and let others run in between ──────────────────────
+// ── One program, four ways: count to three, and let others run in between ───────────────────────
 
 fn as_generator(name: &str, y: &Yielder<()>) {
     for count in 1..=3 {

@@ -46,8 +46,8 @@ fn main() {
     }
 
     println!("\n— Function colour —");
-    // `sort_by_key` is std's and knows nothing of coroutines; its closure can suspend all the same,
-    // because std's frames just stay on the stack. An `async fn` could not `.await` in there: only
+    // `sort_by_cached_key` is std's and knows nothing of coroutines; its closure can suspend all the
+    // same, because std's frames just stay on the stack. An `async fn` could not `.await` in there: only
     // async code can wait for async code, so the colour spreads to every caller.
     run(|| {
         let other = spawn(|| println!("somebody else runs, in the middle of a sort"));
@@ -109,5 +109,6 @@ async fn async_recurse(depth: u32, turns: u32) {
     }
 }
 
-// A rule of thumb: futures for async libraries and millions of small waits; coroutines for plain code
-// that waits anywhere, however deep. ARCHITECTURE.md draws what is on a coroutine's stack.
+// A rule of thumb: futures, where the libraries you need are async, or where a task must take less
+// than a page; coroutines, for plain code that waits anywhere, however deep; threads, for work that
+// computes. ARCHITECTURE.md draws what is on a coroutine's stack.

@@ -27,6 +27,7 @@ fn main() -> io::Result<()> {
         scope(|s| {
             let worker = open.clone();
             let acceptor = s.spawn(|| {
+                // Moved in, to be dropped with this closure: `open` waits for all of them.
                 let worker = worker;
                 loop {
                     let permit = limit.acquire();

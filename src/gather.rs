@@ -19,7 +19,11 @@ use crate::task::{Group, Id, JoinError, Joiner};
 /// cancelled.
 ///
 /// # Errors
-/// The first coroutine that panicked or was cancelled.
+/// The first coroutine that panicked or was cancelled. After the run, which has ended
+/// all, one without a result is [`JoinError::Cancelled`].
+///
+/// # Panics
+/// If a coroutine is among its own handles, which would never end.
 ///
 /// ```
 /// use corobin::{gather, run, sleep, spawn};
@@ -47,7 +51,11 @@ pub fn gather<T>(handles: impl IntoIterator<Item = JoinHandle<T>>) -> Result<Vec
 /// Waits for all handles and gives what became of each, in the order of the
 /// handles: `asyncio.gather(return_exceptions=True)`.
 ///
-/// A suspension point; a cancel or expiry cancels everybody it waits for.
+/// A suspension point; a cancel or expiry cancels everybody it waits for. After the
+/// run those without a result are [`JoinError::Cancelled`].
+///
+/// # Panics
+/// If a coroutine is among its own handles, which would never end.
 ///
 /// ```
 /// use corobin::{JoinError, gather_results, run, spawn};
@@ -72,7 +80,11 @@ pub fn gather_results<T>(
 /// Gives the results in the order in which the coroutines end.
 ///
 /// Each `next` is a suspension point. A cancel there, or dropping the iterator,
-/// detaches the rest.
+/// detaches the rest. After the run those without a result are
+/// [`JoinError::Cancelled`].
+///
+/// # Panics
+/// If a coroutine is among its own handles, which would never end.
 ///
 /// ```
 /// use corobin::{as_completed, run, sleep, spawn};

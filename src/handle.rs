@@ -50,6 +50,8 @@ impl Handle {
     ///
     /// After the end of the run `f` is dropped here, and the join gives
     /// [`JoinError::Cancelled`].
+    ///
+    /// Not a suspension point.
     #[track_caller]
     pub fn spawn<F, T>(&self, f: F) -> RemoteJoinHandle<T>
     where
@@ -112,7 +114,8 @@ pub struct RemoteJoinHandle<T> {
 impl<T> RemoteJoinHandle<T> {
     /// Waits for the result: blocks this thread, or in a coroutine only that.
     ///
-    /// In a coroutine a suspension point.
+    /// In a coroutine a suspension point. A cancel of the waiting coroutine detaches
+    /// this one.
     ///
     /// # Errors
     /// [`JoinError::Panicked`] with the payload if the coroutine panicked,
@@ -124,7 +127,7 @@ impl<T> RemoteJoinHandle<T> {
 
     /// Asks the coroutine to unwind, as
     /// [`JoinHandle::cancel`](crate::JoinHandle::cancel) does, when the loop next
-    /// looks outside.
+    /// looks outside. Not a suspension point.
     pub fn cancel(&self) {
         if !self.is_finished() {
             drop(self.inbox.send(Message::Cancel(self.number)));

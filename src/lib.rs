@@ -60,8 +60,11 @@
 //!
 //! # Limits
 //!
-//! - Linux only, so far.
-//! - `panic = "unwind"` is needed; with `abort` the build fails.
+//! - Linux only. Before 6.13 a guard costs a mapping, and a process may have
+//!   `vm.max_map_count` of them: some 32 000 coroutines. The error says so.
+//! - `panic = "unwind"` is needed; with `abort` the build fails and says why.
+//! - A coroutine that computes for long or blocks the thread holds up all others.
+//! - A parked coroutine takes at least one page, ten times as much as a small future.
 //! - A panic in a destructor that runs during unwinding aborts, as everywhere in
 //!   Rust; a cancel is such an unwinding. So does unwinding out of an
 //!   `extern "C"` frame: put a [`shield`] around a callback that suspends.
@@ -74,7 +77,9 @@
 //!   suspend: frames on those stacks may use thread-locals that are gone. corobin
 //!   leaks such a generator where it notices.
 //! - A stack that overflows ends the process, with a message that says whose it
-//!   was: every stack has a guard.
+//!   was and how to make it larger: every stack has a guard.
+//! - The switch is our own assembly on x86-64 and corosensei's elsewhere; aarch64
+//!   compiles, has no backtraces of suspended stacks, and was run on no real machine.
 //!
 //! # Logging
 //!

@@ -1,8 +1,8 @@
 //! Hooks: who is told what a run does.
 //!
-//! A run has no probe, usually, and then nothing here costs anything: the loop has
-//! one way of making a step for each case, chosen when the run begins. With a
-//! probe, every step goes through the loop: no coroutine goes on without a switch
+//! A run has no probe, usually. Then a yield pays nothing for them: the loop has one
+//! way of making a step for each case, chosen when the run begins. A spawn, a wake and
+//! an end test one word. With a probe, every step goes through the loop: no coroutine goes on without a switch
 //! after a yield with nobody else ready, and none starts right where another has
 //! ended.
 

@@ -37,6 +37,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 ///   waits for what, after everybody was unwound. [`Runtime::try_run`] returns
 ///   it instead.
 /// - Inside of a runtime: one thread runs one.
+/// - Where [`Runtime::new`] fails, or the system gives no memory to begin with.
 ///
 /// If a destructor waits for ever, the rest cannot be unwound: the coroutine is
 /// leaked, with an error in the log. The main coroutine, and what was spawned in
@@ -140,7 +141,7 @@ impl Runtime {
     /// Runs `f` as [`run`] does.
     ///
     /// # Panics
-    /// As [`run`]. The runtime is usable again afterwards.
+    /// As [`run`], but for [`Runtime::new`]. The runtime is usable again afterwards.
     #[track_caller]
     pub fn run<F, T>(&mut self, f: F) -> T
     where

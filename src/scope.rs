@@ -245,7 +245,8 @@ pub struct ScopedJoinHandle<'scope, T> {
 impl<T> ScopedJoinHandle<'_, T> {
     /// Waits for the coroutine's end and gives its result.
     ///
-    /// A suspension point.
+    /// A suspension point. If the waiting coroutine is cancelled, this one runs on, and
+    /// its scope waits for it.
     ///
     /// # Errors
     /// [`JoinError::Cancelled`] if it was cancelled. If it panicked, the scope
@@ -276,7 +277,7 @@ impl<T> ScopedJoinHandle<'_, T> {
     }
 
     /// Asks the coroutine to unwind, as
-    /// [`JoinHandle::cancel`](crate::JoinHandle::cancel) does.
+    /// [`JoinHandle::cancel`](crate::JoinHandle::cancel) does. Not a suspension point.
     pub fn cancel(&self) {
         if let Some(scheduler) = scheduler::current() {
             scheduler.cancel(self.inner.task());

@@ -135,7 +135,8 @@ impl Builder {
 ///
 /// It may outlive the run: `join` then gives the result if there is one, else
 /// `Cancelled`. It is also a [`Future`] of the same result, for
-/// [`block_on`](crate::block_on()) and other executors on this thread.
+/// [`block_on`](crate::block_on()) and other executors on this thread; polled by its
+/// own coroutine it panics.
 ///
 /// Dropping it detaches the coroutine.
 pub struct JoinHandle<T> {
@@ -162,7 +163,8 @@ impl<T> JoinHandle<T> {
     /// Asks the coroutine to unwind at its current or next suspension point.
     ///
     /// If it has not started, its body never runs and its captures are dropped.
-    /// If it has ended, nothing happens. Not a suspension point.
+    /// If it has ended, nothing happens, nor outside of a runtime. Not a suspension
+    /// point.
     ///
     /// ```
     /// corobin::run(|| {
@@ -325,7 +327,8 @@ impl Coroutine {
 
     /// Gives it the token that [`park`](crate::park) waits for.
     ///
-    /// Not a suspension point. After the coroutine's end nothing happens.
+    /// Not a suspension point. After the coroutine's end, and outside of a runtime,
+    /// nothing happens.
     pub fn unpark(&self) {
         self.0.set(flag::TOKEN);
         if let (Some(scheduler), Some(raw)) = (scheduler::current(), self.0.raw.get()) {

@@ -1,4 +1,4 @@
-//! The suspension points: every switch away from a coroutine happens here.
+//! The suspension points: what a coroutine calls to wait, or to let others run.
 //!
 //! Everything that waits is built on [`park_on`]; it returns when somebody has
 //! called [`Scheduler::wake`](crate::scheduler::Scheduler::wake), and raises
@@ -22,6 +22,7 @@ pub(crate) fn checkpoint(scheduler: &Scheduler) {
 }
 
 /// As [`checkpoint`], for what works outside of a runtime too.
+#[inline(always)]
 pub(crate) fn checkpoint_if_any() {
     if let Some(scheduler) = scheduler::current() {
         checkpoint(scheduler);

@@ -14,7 +14,8 @@ use crate::unwind::message;
 /// replays a failure.
 ///
 /// # Panics
-/// With the failing seed and its message; inside of a runtime.
+/// With the failing seed and its message; inside of a runtime; if `COROBIN_SEED` is no
+/// number.
 ///
 /// ```should_panic
 /// use std::{cell::Cell, rc::Rc};

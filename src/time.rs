@@ -41,10 +41,7 @@ pub fn now() -> Instant {
 #[track_caller]
 pub fn sleep(duration: Duration) {
     match scheduler::current() {
-        Some(scheduler) if duration.is_zero() => {
-            suspend::checkpoint(scheduler);
-            suspend::yield_now();
-        }
+        Some(_) if duration.is_zero() => suspend::yield_now(),
         Some(scheduler) => {
             suspend::checkpoint(scheduler);
             sleep_to(
@@ -64,11 +61,11 @@ pub fn sleep(duration: Duration) {
 pub fn sleep_until(deadline: Instant) {
     match scheduler::current() {
         Some(scheduler) => {
-            suspend::checkpoint(scheduler);
             let deadline = scheduler.clock.at(deadline);
             if deadline <= scheduler.clock.now() {
                 suspend::yield_now();
             } else {
+                suspend::checkpoint(scheduler);
                 sleep_to(scheduler, Some(deadline), Location::caller());
             }
         }
@@ -105,6 +102,8 @@ impl Drop for Armed<'_> {
 }
 
 /// Ticks every `period`, the first time one period from now.
+///
+/// Not a suspension point; each [`tick`](Interval::tick) is one.
 ///
 /// # Panics
 /// `period` is zero.

@@ -395,7 +395,7 @@ fn a_panic_that_nobody_joins_is_told() {
         let joined = named("joined", || -> () { panic!("expected") });
         assert!(joined.join().is_err());
     });
-    let text = logged_once(&["'unjoined'", "nobody joins it", "expected"]);
+    let text = logged_once(&["'unjoined'", "nobody joined it", "expected"]);
     assert!(text.starts_with("ERROR"), "{text}");
     logged_once(&["'unjoined later'", "nobody joined it", "expected"]);
     assert!(logged(&["'joined'", "nobody"]).is_empty());
@@ -443,7 +443,7 @@ fn the_environment_turns_it_on() {
         "corobin: coroutine #",
         "'swallower' (spawned at tests/debug.rs:",
         "swallowed a cancel",
-        "panicked and nobody joins it: expected",
+        "panicked and nobody joined it: expected",
         // Beside the message of the panic.
         "corobin: in coroutine #",
     ];

@@ -1,4 +1,4 @@
-//! 10 · The five programs of an asyncio article, one to one.
+//! 10 · Five usual asyncio programs, one to one.
 //!
 //! Beside this file lie the programs in Python, and what CPython 3.11 printed for each. Here they are
 //! again, in the same order and with the same names where Rust has them; what they print stands

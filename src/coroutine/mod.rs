@@ -13,11 +13,11 @@
 //!                         PARKED
 //! ```
 
+mod backtrace;
 mod job;
 pub(crate) mod locals;
 mod place;
 mod switch;
-mod trace;
 
 use std::cell::Cell;
 use std::fmt;

@@ -78,7 +78,7 @@ impl Probe for DebugProbe {
             Event::CancelSwallowed { who } => self.swallowed(who, None),
             Event::Unjoined { who, text } => {
                 let text = format!(
-                    "coroutine {} panicked and nobody joins it: {text}",
+                    "coroutine {} panicked and nobody joined it: {text}",
                     title(who)
                 );
                 self.watchdog.tell(Level::AlreadyLogged, text, None);

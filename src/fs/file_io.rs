@@ -4,7 +4,7 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 
 use crate::scheduler;
-use crate::suspend::{checkpoint, yield_now};
+use crate::suspend::{checkpoint_if_any, yield_now};
 use crate::to_thread::try_to_thread;
 
 use super::File;
@@ -137,9 +137,7 @@ impl Seek for &File {
         // While a thread reads or writes, the kernel has the cursor locked, and a
         // seek blocks.
         if self.state.cursor_is_free() {
-            if let Some(scheduler) = scheduler::current() {
-                checkpoint(scheduler);
-            }
+            checkpoint_if_any();
             (&self.inner).seek(to)
         } else {
             self.call_at_cursor(|mut file| file.seek(to))

@@ -8,7 +8,7 @@
 //!
 //! A kernel has no files that say when they are ready, so each call is one
 //! blocking call on the runtime's thread pool ([`to_thread`](crate::to_thread())),
-//! which costs some tens of microseconds. Reads of a [`File`] that find their bytes in
+//! which costs some microseconds. Reads of a [`File`] that find their bytes in
 //! the page cache are done in place. Whoever makes many small calls wants a
 //! [`BufReader`](std::io::BufReader), a [`BufWriter`](std::io::BufWriter), or one
 //! call for the whole: [`read`], [`write()`], [`copy`].
@@ -20,8 +20,10 @@
 //! reading something that blocks for ever (a FIFO without a writer) cannot be
 //! cancelled. A `BufWriter` that is unwound by a cancel in the middle of a write
 //! takes it for a panic, as with std, and does not write what it holds when it is
-//! dropped: [`shield`](crate::shield) a write that must be whole. Outside of a runtime the thread blocks, as with std. If no thread can be
-//! started, that is the call's error.
+//! dropped: [`shield`](crate::shield) a write that must be whole.
+//!
+//! Outside of a runtime the thread blocks, as with std. If no thread can be started,
+//! that is the call's error.
 //!
 //! In asyncio these are `loop.run_in_executor` with `open` and its like.
 //!

@@ -89,10 +89,10 @@ pub enum GeneratorState<Y, T> {
 /// ```
 ///
 /// # Dropping
-/// A generator that is dropped before its end is [closed](Generator::close). One
-/// that sits in a thread-local and is dropped by that thread-local's destructor
-/// must not be unwound any more; where corobin notices that, it leaks the stack
-/// and logs an error.
+/// A generator that is dropped before its end is [closed](Generator::close), which is
+/// a suspension point if a destructor of the body's suspends. One that sits in a
+/// thread-local and is dropped by that thread-local's destructor must not be unwound
+/// any more; where corobin notices that, it leaks the stack and logs an error.
 ///
 /// [PEP 342]: https://peps.python.org/pep-0342/
 pub struct Generator<Y: 'static, R: 'static = (), T: 'static = ()> {
@@ -200,6 +200,8 @@ impl<Y: 'static, R: 'static, T: 'static> Generator<Y, R, T> {
 
     /// Runs the body to its first yield, or to its end.
     ///
+    /// A suspension point if the body suspends.
+    ///
     /// # Panics
     /// The generator was started before. A panic of the body arrives here and
     /// completes the generator.
@@ -214,6 +216,8 @@ impl<Y: 'static, R: 'static, T: 'static> Generator<Y, R, T> {
 
     /// Lets the pending [`Yielder::yield_`] return `value`, and runs the body to
     /// its next yield or to its end.
+    ///
+    /// A suspension point if the body suspends.
     ///
     /// # Panics
     /// The generator was not started, or has completed. A panic of the body
@@ -233,6 +237,8 @@ impl<Y: 'static, R: 'static, T: 'static> Generator<Y, R, T> {
     ///
     /// Before the start the body never runs: its captures are dropped and the
     /// payload comes back. After the end it comes straight back.
+    ///
+    /// A suspension point if the body suspends.
     ///
     /// # Errors
     /// The payload, if the body did not catch it, or whatever the body raised
@@ -282,6 +288,8 @@ impl<Y: 'static, R: 'static, T: 'static> Generator<Y, R, T> {
     /// Ends the generator: unwinds the body from its pending yield, so that its
     /// destructors run, innermost first. Before the start only its captures are
     /// dropped; after the end nothing happens. No panic hook runs.
+    ///
+    /// A suspension point if a destructor of the body's suspends.
     ///
     /// # Panics
     /// With whatever the body raises meanwhile. Also if it yields in a
@@ -438,6 +446,8 @@ impl<Y: 'static> Iterator for Generator<Y, (), ()> {
     type Item = Y;
 
     /// The next value that the body yields; `None` once it has returned.
+    ///
+    /// A suspension point if the body suspends.
     #[inline]
     fn next(&mut self) -> Option<Y> {
         let state = match self.state {

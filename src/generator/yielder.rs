@@ -54,8 +54,9 @@ impl<Y: 'static, R: 'static> Yielder<Y, R> {
     /// # Panics
     /// On any stack but the generator's own, and inside a
     /// [`timeout`](crate::timeout), [`shield`](crate::shield),
-    /// [`scope`](crate::scope()) or [`race`](crate::race()) that was opened in
-    /// this generator: nobody would keep its promise while the generator is left
+    /// [`scope`](crate::scope()), [`race`](crate::race()) or the poll of a
+    /// [`block_on`](crate::block_on()) that was opened in this generator: nobody
+    /// would keep its promise while the generator is left
     /// ([PEP 789](https://peps.python.org/pep-0789/)). Raises what
     /// [`Generator::throw`] and [`Generator::close`] ask for.
     #[inline]
@@ -173,8 +174,8 @@ fn foreign_stack() -> ! {
 #[inline(never)]
 fn open_frame() -> ! {
     panic!(
-        "yield_ inside a timeout, shield, scope or race that was opened in the same generator: it \
-         could not keep its promise while the generator is left (PEP 789)"
+        "yield_ inside a timeout, shield, scope, race or the poll of a block_on that was opened in \
+         the same generator: it could not keep its promise while the generator is left (PEP 789)"
     )
 }
 

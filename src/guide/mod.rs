@@ -3,11 +3,12 @@
 //!
 //! # The course
 //!
-//! Twelve chapters, each with a program in `examples/`, which is one file of less than 120 lines and is
-//! run and compared with its expected output by the tests. Read the chapter, run the program, read its
-//! source, do the exercise: some ten minutes each. 03 to 07 are small engines, and say at their ends
-//! what the real module adds. `cargo run --example playground` writes pages on which such programs,
-//! run by the real engine, can be played step by step: the queue, the lanes, and the line of each stop.
+//! Twelve chapters, each with a program of less than 120 lines in `examples/`: one file, but for chapter
+//! 10, where programs in Python lie beside it. The tests run each and compare what it prints. Read
+//! the chapter, run the program, read its source, do the exercise: some ten minutes each. 03 to 07 are
+//! small engines, and say at their ends what the real module adds. `cargo run --example playground`
+//! writes pages on which such programs, run by the real engine, can be played step by step: the queue,
+//! the lanes, and the line of each stop.
 //!
 //! | chapter | `cargo run --example` | what it shows |
 //! | --- | --- | --- |
@@ -20,7 +21,7 @@
 //! | [7](c07_async_await) | `07_async_await` | what `async` and `await` compile to |
 //! | [8](c08_stackful_stackless) | `08_stackful_stackless` | where the memory is, what each costs, function colour |
 //! | [9](c09_cancel_scope) | `09_cancel_scope` | cancelling, and structured concurrency |
-//! | [10](c10_asyncio_article) | `10_asyncio_article` | the programs of an asyncio article, one to one |
+//! | [10](c10_asyncio_article) | `10_asyncio_article` | five usual asyncio programs, one to one |
 //! | [11](c11_threads) | `11_threads` | coroutines against threads, measured |
 //! | [12](c12_debugging) | `12_debugging` | a hang, a slow step, a trace |
 //!

@@ -22,8 +22,8 @@ macro_rules! output {
         #[doc = concat!("[`std::io::", stringify!($type), "`].")]
         ///
         /// A thread of the pool writes to std's own, with the same buffer, so that
-        /// this and `print!` come in order. That costs some tens of microseconds a
-        /// call; `print!` writes in place, and blocks all if nobody reads.
+        /// this and `print!` come in order. That costs some microseconds a call;
+        /// `print!` writes in place, and blocks all if nobody reads.
         ///
         /// Each write and flush is a suspension point. A cancel waits until the
         /// bytes are taken. `write_all` takes all in one call.

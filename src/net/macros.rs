@@ -176,6 +176,9 @@ macro_rules! read_write {
             ///
             /// # Errors
             /// As `read`.
+            ///
+            /// # Panics
+            /// If it has to wait outside of a runtime.
             #[track_caller]
             pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
                 if buf.is_empty() {

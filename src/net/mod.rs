@@ -5,26 +5,31 @@
 //!
 //! ```
 //! use corobin::net::{TcpListener, TcpStream};
-//! use std::io::{Read, Write};
+//! use std::io::{self, Read, Write};
 //!
-//! corobin::run(|| -> std::io::Result<()> {
+//! fn echo(mut stream: TcpStream) -> io::Result<()> {
+//!     let mut buf = [0; 4096];
+//!     loop {
+//!         match stream.read(&mut buf)? {
+//!             0 => return Ok(()),
+//!             n => stream.write_all(&buf[..n])?,
+//!         }
+//!     }
+//! }
+//!
+//! corobin::run(|| -> io::Result<()> {
 //!     let listener = TcpListener::bind("127.0.0.1:0")?;
 //!     let address = listener.local_addr()?;
 //!     corobin::spawn(move || {
 //!         for stream in listener.incoming() {
-//!             let Ok(mut stream) = stream else {
+//!             let Ok(stream) = stream else {
 //!                 // Out of descriptors, perhaps: wait until some are closed.
 //!                 corobin::sleep(std::time::Duration::from_millis(10));
 //!                 continue;
 //!             };
-//!             corobin::spawn(move || -> std::io::Result<()> {
-//!                 let mut buf = [0; 4096];
-//!                 loop {
-//!                     match stream.read(&mut buf)? {
-//!                         0 => return Ok(()),
-//!                         n => stream.write_all(&buf[..n])?,
-//!                     }
-//!                 }
+//!             corobin::spawn(|| {
+//!                 // Nobody joins it, so nobody else would hear of this.
+//!                 echo(stream).unwrap_or_else(|error| eprintln!("a connection failed: {error}"));
 //!             });
 //!         }
 //!     });
@@ -70,6 +75,7 @@ mod tcp_listener;
 mod udp;
 mod unix;
 mod unix_datagram;
+mod unix_listener;
 
 pub use address::ToSocketAddrs;
 pub use options::SocketOptions;
@@ -80,5 +86,6 @@ pub use std::net::{
 pub use tcp::TcpStream;
 pub use tcp_listener::{Incoming, IntoIncoming, TcpListener};
 pub use udp::UdpSocket;
-pub use unix::{UnixIncoming, UnixListener, UnixStream};
+pub use unix::UnixStream;
 pub use unix_datagram::UnixDatagram;
+pub use unix_listener::{UnixIncoming, UnixListener};

@@ -37,7 +37,8 @@ impl Default for SocketOptions {
 }
 
 impl SocketOptions {
-    /// Those of `bind`.
+    /// As for [`TcpListener::bind`] and [`UdpSocket::bind`]: no port is shared, the
+    /// system decides about IPv4, and 128 connections may wait.
     #[must_use]
     pub fn new() -> SocketOptions {
         SocketOptions {

@@ -124,10 +124,15 @@ impl<T: AsFd> Socket<T> {
         read: impl FnMut(&T) -> io::Result<usize>,
     ) -> io::Result<usize> {
         let count = self.read_with(at, read)?;
+        self.has_read(count, wanted);
+        Ok(count)
+    }
+
+    #[inline]
+    fn has_read(&self, count: usize, wanted: usize) {
         if 0 < count && count < wanted {
             self.io.registration().set_exhausted(Direction::Read);
         }
-        Ok(count)
     }
 
     /// As `write_with`, for what writes `offered` bytes to a TCP stream: where it
@@ -142,10 +147,15 @@ impl<T: AsFd> Socket<T> {
         write: impl FnMut(&T) -> io::Result<usize>,
     ) -> io::Result<usize> {
         let count = self.write_with(at, write)?;
+        self.has_written(count, offered);
+        Ok(count)
+    }
+
+    #[inline]
+    fn has_written(&self, count: usize, offered: usize) {
         if count < offered {
             self.io.registration().set_exhausted(Direction::Write);
         }
-        Ok(count)
     }
 
     /// Receives from a TCP stream.
@@ -156,9 +166,7 @@ impl<T: AsFd> Socket<T> {
     pub(super) fn receive_stream(&self, at: At, buf: &mut [u8]) -> io::Result<usize> {
         let wanted = buf.len();
         let count = self.receive(at, buf)?;
-        if 0 < count && count < wanted {
-            self.io.registration().set_exhausted(Direction::Read);
-        }
+        self.has_read(count, wanted);
         Ok(count)
     }
 
@@ -169,9 +177,7 @@ impl<T: AsFd> Socket<T> {
     #[inline]
     pub(super) fn send_stream(&self, at: At, buf: &[u8]) -> io::Result<usize> {
         let count = self.send(at, buf)?;
-        if count < buf.len() {
-            self.io.registration().set_exhausted(Direction::Write);
-        }
+        self.has_written(count, buf.len());
         Ok(count)
     }
 

@@ -79,7 +79,7 @@ impl TcpStream {
 
     /// Connects to one address in a limited time.
     ///
-    /// A suspension point.
+    /// A suspension point. A connection that is cut short by a cancel is closed.
     ///
     /// # Errors
     /// `TimedOut` after `timeout`; `InvalidInput` for zero.

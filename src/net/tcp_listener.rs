@@ -80,12 +80,15 @@ impl TcpListener {
         })
     }
 
-    /// The connections, one after the other. It never ends.
+    /// The connections, one after the other: each `next` is an
+    /// [`accept`](TcpListener::accept), and as such a suspension point. It never ends; after an
+    /// error, go on as there.
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming { listener: self }
     }
 
-    /// The connections, one after the other. It never ends.
+    /// As [`incoming`](TcpListener::incoming), with the listener in it: dropping it closes
+    /// that too.
     pub fn into_incoming(self) -> IntoIncoming {
         IntoIncoming { listener: self }
     }

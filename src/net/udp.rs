@@ -100,6 +100,9 @@ impl UdpSocket {
     ///
     /// # Errors
     /// As in std.
+    ///
+    /// # Panics
+    /// If it has to wait outside of a runtime.
     #[track_caller]
     pub fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.socket
@@ -110,6 +113,9 @@ impl UdpSocket {
     ///
     /// # Errors
     /// As in std.
+    ///
+    /// # Panics
+    /// If it has to wait outside of a runtime.
     #[track_caller]
     pub fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.socket
@@ -118,10 +124,13 @@ impl UdpSocket {
 
     /// Sends a packet to the first of the addresses.
     ///
-    /// A suspension point.
+    /// A suspension point; a cancelled one has sent nothing.
     ///
     /// # Errors
     /// As in std.
+    ///
+    /// # Panics
+    /// If it has to wait outside of a runtime.
     #[track_caller]
     pub fn send_to<A: ToSocketAddrs>(&self, buf: &[u8], addr: A) -> io::Result<usize> {
         let at = Location::caller();
@@ -138,6 +147,9 @@ impl UdpSocket {
     ///
     /// # Errors
     /// As in std.
+    ///
+    /// # Panics
+    /// If it has to wait outside of a runtime.
     #[track_caller]
     pub fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.socket.receive(Location::caller(), buf)
@@ -147,6 +159,9 @@ impl UdpSocket {
     ///
     /// # Errors
     /// As in std.
+    ///
+    /// # Panics
+    /// If it has to wait outside of a runtime.
     #[track_caller]
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.socket.peek(Location::caller(), buf)
@@ -154,10 +169,13 @@ impl UdpSocket {
 
     /// Sends a packet to the peer.
     ///
-    /// A suspension point.
+    /// A suspension point; a cancelled one has sent nothing.
     ///
     /// # Errors
     /// As in std.
+    ///
+    /// # Panics
+    /// If it has to wait outside of a runtime.
     #[track_caller]
     pub fn send(&self, buf: &[u8]) -> io::Result<usize> {
         self.socket.send(Location::caller(), buf)

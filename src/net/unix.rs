@@ -1,8 +1,7 @@
-//! `UnixStream` and `UnixListener`.
+//! `UnixStream`.
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::iter::FusedIterator;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::linux::net::SocketAddrExt;
@@ -16,7 +15,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connec
 
 use crate::suspend;
 
-use super::macros::{descriptors, from_std, passed_on, read_write, timeouts};
+use super::macros::{descriptors, passed_on, read_write, timeouts};
 use super::socket::{At, Socket, nonblocking, read_nothing, total, write_with_pauses};
 use super::split::{ReadHalf, WriteHalf, halves};
 
@@ -38,7 +37,7 @@ use super::split::{ReadHalf, WriteHalf, halves};
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct UnixStream {
-    socket: Socket<net::UnixStream>,
+    pub(super) socket: Socket<net::UnixStream>,
 }
 
 descriptors!(UnixStream, net::UnixStream);
@@ -57,10 +56,13 @@ passed_on! { UnixStream:
 impl UnixStream {
     /// Connects to the socket at `path`.
     ///
-    /// A suspension point.
+    /// A suspension point. A connection that is cut short by a cancel is closed.
     ///
     /// # Errors
     /// As in std.
+    ///
+    /// # Panics
+    /// If it has to wait outside of a runtime.
     #[track_caller]
     pub fn connect<P: AsRef<Path>>(path: P) -> io::Result<UnixStream> {
         UnixStream::connect_addr(&SocketAddr::from_pathname(path)?)
@@ -68,10 +70,13 @@ impl UnixStream {
 
     /// Connects to an address.
     ///
-    /// A suspension point.
+    /// A suspension point. A connection that is cut short by a cancel is closed.
     ///
     /// # Errors
     /// As in std.
+    ///
+    /// # Panics
+    /// If it has to wait outside of a runtime.
     #[track_caller]
     pub fn connect_addr(address: &SocketAddr) -> io::Result<UnixStream> {
         let address = match (address.as_pathname(), address.as_abstract_name()) {
@@ -121,84 +126,3 @@ impl UnixStream {
         self.socket.write_with(at, |mut io| io.write_vectored(bufs))
     }
 }
-
-/// A socket that accepts Unix connections:
-/// [`std::os::unix::net::UnixListener`] that blocks only its coroutine.
-pub struct UnixListener {
-    socket: Socket<net::UnixListener>,
-}
-
-descriptors!(UnixListener, net::UnixListener);
-from_std!(UnixListener, net::UnixListener);
-passed_on! { UnixListener:
-    /// The address that it listens at.
-    fn local_addr(&self) -> SocketAddr;
-}
-
-impl UnixListener {
-    /// Listens at `path`, where no file may be yet. Nobody removes it
-    /// afterwards.
-    ///
-    /// # Errors
-    /// As in std.
-    pub fn bind<P: AsRef<Path>>(path: P) -> io::Result<UnixListener> {
-        let socket = Socket::from_std(net::UnixListener::bind(path)?)?;
-        Ok(UnixListener { socket })
-    }
-
-    /// Listens at an address.
-    ///
-    /// # Errors
-    /// As in std.
-    pub fn bind_addr(address: &SocketAddr) -> io::Result<UnixListener> {
-        let socket = Socket::from_std(net::UnixListener::bind_addr(address)?)?;
-        Ok(UnixListener { socket })
-    }
-
-    /// Waits for a connection.
-    ///
-    /// A suspension point. A cancel never loses a connection.
-    ///
-    /// # Errors
-    /// As [`TcpListener::accept`](super::TcpListener::accept).
-    #[track_caller]
-    pub fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
-        let (stream, address) = self
-            .socket
-            .read_with(Location::caller(), net::UnixListener::accept)?;
-        let socket = Socket::from_std(stream)?;
-        Ok((UnixStream { socket }, address))
-    }
-
-    /// The connections, one after the other. It never ends.
-    pub fn incoming(&self) -> UnixIncoming<'_> {
-        UnixIncoming { listener: self }
-    }
-}
-
-impl<'a> IntoIterator for &'a UnixListener {
-    type Item = io::Result<UnixStream>;
-    type IntoIter = UnixIncoming<'a>;
-
-    fn into_iter(self) -> UnixIncoming<'a> {
-        self.incoming()
-    }
-}
-
-/// See [`UnixListener::incoming`].
-#[derive(Debug)]
-#[must_use = "an iterator accepts nothing unless it is advanced"]
-pub struct UnixIncoming<'a> {
-    listener: &'a UnixListener,
-}
-
-impl Iterator for UnixIncoming<'_> {
-    type Item = io::Result<UnixStream>;
-
-    #[track_caller]
-    fn next(&mut self) -> Option<Self::Item> {
-        Some(self.listener.accept().map(|(stream, _)| stream))
-    }
-}
-
-impl FusedIterator for UnixIncoming<'_> {}

@@ -94,6 +94,9 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// As in std.
+    ///
+    /// # Panics
+    /// If it has to wait outside of a runtime.
     #[track_caller]
     pub fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.socket
@@ -106,6 +109,9 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// As in std.
+    ///
+    /// # Panics
+    /// If it has to wait outside of a runtime.
     #[track_caller]
     pub fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.socket.receive(Location::caller(), buf)
@@ -115,6 +121,9 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// As in std.
+    ///
+    /// # Panics
+    /// If it has to wait outside of a runtime.
     #[track_caller]
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.socket.peek(Location::caller(), buf)
@@ -122,10 +131,13 @@ impl UnixDatagram {
 
     /// Sends a packet to the socket at `path`.
     ///
-    /// A suspension point.
+    /// A suspension point; a cancelled one has sent nothing.
     ///
     /// # Errors
     /// As in std.
+    ///
+    /// # Panics
+    /// If it has to wait outside of a runtime.
     #[track_caller]
     pub fn send_to<P: AsRef<Path>>(&self, buf: &[u8], path: P) -> io::Result<usize> {
         let (io, path) = (self.socket.get(), path.as_ref());
@@ -135,10 +147,13 @@ impl UnixDatagram {
 
     /// Sends a packet to an address.
     ///
-    /// A suspension point.
+    /// A suspension point; a cancelled one has sent nothing.
     ///
     /// # Errors
     /// As in std.
+    ///
+    /// # Panics
+    /// If it has to wait outside of a runtime.
     #[track_caller]
     pub fn send_to_addr(&self, buf: &[u8], address: &SocketAddr) -> io::Result<usize> {
         let io = self.socket.get();
@@ -148,10 +163,13 @@ impl UnixDatagram {
 
     /// Sends a packet to the peer.
     ///
-    /// A suspension point.
+    /// A suspension point; a cancelled one has sent nothing.
     ///
     /// # Errors
     /// As in std.
+    ///
+    /// # Panics
+    /// If it has to wait outside of a runtime.
     #[track_caller]
     pub fn send(&self, buf: &[u8]) -> io::Result<usize> {
         self.socket.send(Location::caller(), buf)

@@ -6,8 +6,7 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
-use crate::scheduler;
-use crate::suspend::checkpoint;
+use crate::suspend::checkpoint_if_any;
 use crate::to_thread::try_to_thread;
 
 use super::{Child, CommandArgs, CommandEnvs, ExitStatus, Output, Stdio, orphans};
@@ -223,9 +222,7 @@ impl Command {
             inner.stderr(stdio);
         }
         let child = if self.from_std {
-            if let Some(scheduler) = scheduler::current() {
-                checkpoint(scheduler);
-            }
+            checkpoint_if_any();
             inner.spawn()?
         } else {
             try_to_thread(|| inner.spawn())?

@@ -103,14 +103,7 @@ impl Scheduler {
         if end == End::Panicked {
             self.tell_of_panic(task);
         }
-        task.end(end);
-        if self.is_observed() {
-            self.saw_end(task, end);
-        }
-        if let Some(siblings) = task.siblings() {
-            self.tell_scope(siblings, task);
-        }
-        self.tell_joiner(task);
+        self.tell_the_world(task, end);
         self.is_gone(task);
     }
 
@@ -171,6 +164,19 @@ impl Scheduler {
         if special || end == End::Panicked || !raw.locals().get().is_null() {
             self.dispose(raw, task);
         }
+        self.tell_the_world(task, end);
+        if !raw.locals().get().is_null() {
+            drop_late_locals(raw);
+        }
+        self.is_gone(task);
+        if special && task.has(flag::MAIN) {
+            self.main_has_ended();
+        }
+    }
+
+    /// Nothing is left of the coroutine: it has ended, for all who want to know.
+    #[inline(always)]
+    fn tell_the_world(&self, task: &Task, end: End) {
         task.end(end);
         if self.is_observed() {
             self.saw_end(task, end);
@@ -179,13 +185,6 @@ impl Scheduler {
             self.tell_scope(siblings, task);
         }
         self.tell_joiner(task);
-        if !raw.locals().get().is_null() {
-            drop_late_locals(raw);
-        }
-        self.is_gone(task);
-        if special && task.has(flag::MAIN) {
-            self.main_has_ended();
-        }
     }
 
     /// Drops what nobody wants, and sees to a panic. Each of these may run user
@@ -235,7 +234,7 @@ impl Scheduler {
             self.saw_unjoined(task, text);
             quietly(|| {
                 log::error!(
-                    "coroutine {} panicked and nobody joins it: {text}",
+                    "coroutine {} panicked and nobody joined it: {text}",
                     title(task)
                 );
             });

@@ -348,8 +348,8 @@ impl Scheduler {
         number as usize
     }
 
-    /// Yes as often as no: by turns, from a random start after 32 turns at most, since
-    /// a processor foresees turns. With a seed each answer is random.
+    /// True as often as false. It alternates, since a branch predictor foresees that, and
+    /// begins again at random after at most 32 answers. With a seed each answer is random.
     #[inline(always)]
     pub(crate) fn toss(&self) -> bool {
         let tosses = self.tosses.get();

@@ -200,9 +200,7 @@ impl<T: Clone> BroadcastReceiver<T> {
     /// If it has to wait outside of a runtime.
     #[track_caller]
     pub fn recv(&self) -> Result<T, BroadcastError> {
-        if let Some(scheduler) = scheduler::current() {
-            suspend::checkpoint(scheduler);
-        }
+        suspend::checkpoint_if_any();
         loop {
             match self.try_recv() {
                 Err(BroadcastError::Empty) => {}

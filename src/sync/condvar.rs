@@ -81,9 +81,7 @@ impl Condvar {
         guard: &mut MutexGuard<'_, T>,
         mut condition: impl FnMut(&mut T) -> bool,
     ) {
-        if let Some(scheduler) = scheduler::current() {
-            suspend::checkpoint(scheduler);
-        }
+        suspend::checkpoint_if_any();
         while condition(guard) {
             self.wait(guard);
         }

@@ -82,7 +82,7 @@ impl Holders {
     }
 }
 
-/// "the Mutex taken at src/main.rs:3:5, by itself"
+/// "the Mutex taken at src/main.rs:3:5 by the same coroutine"
 pub(super) struct Held<'a> {
     pub(super) what: &'static str,
     pub(super) one: &'a Cell<Option<Holder>>,

@@ -109,8 +109,10 @@
 //! - Safe to cancel and to time out: a wait that is unwound has taken nothing, and passes
 //!   its turn on. What was handed over before the cancel came is returned, and the cancel
 //!   is met at the next suspension point.
-//! - What may wait is a suspension point, also if it need not wait; what never waits, the
-//!   `try_` functions, `notify_one`, `set` and the like, is none.
+//! - What may wait is a suspension point, also if it need not wait. What never waits is
+//!   none: `try_send`, `try_lock`, `notify_one`, `set` and the like. A `select!` with a
+//!   `default` and [`Select::try_select`] are suspension points all the same: what another
+//!   `select!` offers takes a turn to fetch.
 //! - A panic or a cancel releases a guard. There is no poisoning.
 //! - They work outside of a runtime, unless they would have to wait; that panics.
 //! - A [deadlock](crate::run) is reported with what each one waits for, where it was made or

@@ -171,7 +171,7 @@ impl State {
     }
 }
 
-/// "the Mutex taken at src/main.rs:3:5 by the same coroutine"
+/// A [`Held`] that is made only when somebody asks: so a wait has less to write down.
 struct Locked<'a>(&'a Cell<Option<Holder>>, Holder);
 
 impl Locked<'_> {

@@ -94,9 +94,7 @@ impl<T> OneReceiver<T> {
     /// If it has to wait outside of a runtime.
     #[track_caller]
     pub fn recv(self) -> Result<T, RecvError> {
-        if let Some(scheduler) = scheduler::current() {
-            suspend::checkpoint(scheduler);
-        }
+        suspend::checkpoint_if_any();
         match self.try_recv() {
             Ok(item) => Ok(item),
             Err(TryRecvError::Closed) => Err(RecvError),

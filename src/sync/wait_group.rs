@@ -62,9 +62,7 @@ impl WaitGroup {
     /// If it has to wait outside of a runtime.
     #[track_caller]
     pub fn wait(self) {
-        if let Some(scheduler) = scheduler::current() {
-            suspend::checkpoint(scheduler);
-        }
+        suspend::checkpoint_if_any();
         let inner = Rc::clone(&self.inner);
         drop(self);
         if inner.members.get() > 0 {

@@ -8,7 +8,6 @@ use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
 
-use crate::scheduler;
 use crate::suspend;
 
 pub(super) use self::core::Chan;
@@ -97,9 +96,7 @@ impl<T> Sender<T> {
     #[inline]
     #[track_caller]
     pub fn send(&self, item: T) -> Result<(), SendError<T>> {
-        if let Some(scheduler) = scheduler::current() {
-            suspend::checkpoint(scheduler);
-        }
+        suspend::checkpoint_if_any();
         match self.chan.send_now(item, true) {
             Ok(()) => Ok(()),
             Err(TrySendError::Closed(item)) => Err(SendError(item)),
@@ -150,9 +147,7 @@ impl<T> Receiver<T> {
     #[inline(always)]
     #[track_caller]
     pub fn recv(&self) -> Result<T, RecvError> {
-        if let Some(scheduler) = scheduler::current() {
-            suspend::checkpoint(scheduler);
-        }
+        suspend::checkpoint_if_any();
         match self.chan.recv_now(None) {
             Ok(item) => Ok(item),
             Err(TryRecvError::Closed) => Err(RecvError),

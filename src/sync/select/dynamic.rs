@@ -151,8 +151,13 @@ impl<'a> Select<'a> {
 
     /// As [`select_timeout`](Select::select_timeout), with a time to end at.
     ///
+    /// A suspension point.
+    ///
     /// # Errors
     /// The time is over.
+    ///
+    /// # Panics
+    /// If it has to wait outside of a runtime.
     #[track_caller]
     pub fn select_deadline(
         &mut self,
@@ -361,11 +366,14 @@ impl SelectedOperation<'_> {
 
     /// Completes a receive operation.
     ///
+    /// A suspension point only if others have run since it was selected, and it has to
+    /// wait again.
+    ///
     /// # Errors
     /// The channel is closed.
     ///
     /// # Panics
-    /// Another operation was selected.
+    /// Another operation was selected. If it has to wait outside of a runtime.
     #[track_caller]
     pub fn recv<T>(self, receiver: &Receiver<T>) -> Result<T, RecvError> {
         let chan = receiver.chan();
@@ -385,11 +393,14 @@ impl SelectedOperation<'_> {
 
     /// Completes a send operation.
     ///
+    /// A suspension point only if others have run since it was selected, and it has to
+    /// wait again.
+    ///
     /// # Errors
     /// All receivers are gone: the item comes back.
     ///
     /// # Panics
-    /// Another operation was selected.
+    /// Another operation was selected. If it has to wait outside of a runtime.
     #[track_caller]
     pub fn send<T>(mut self, sender: &Sender<T>, item: T) -> Result<(), SendError<T>> {
         let chan = sender.chan();
