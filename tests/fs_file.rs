@@ -255,3 +255,20 @@ fn locks_keep_others_off() {
         drop(other);
     });
 }
+
+#[test]
+fn a_read_of_a_pipe_gives_what_is_there() {
+    use std::io::{Read, Write};
+    corobin::run(|| {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let mut file = corobin::fs::File::from(std::os::fd::OwnedFd::from(reader));
+        writer.write_all(b"hello").unwrap();
+        let mut buf = [0; 64];
+        // The writer is open still, so a read of all 64 would wait for ever.
+        assert_eq!(file.read(&mut buf).unwrap(), 5);
+        let (one, mut other) = std::os::unix::net::UnixStream::pair().unwrap();
+        let mut file = corobin::fs::File::from(std::os::fd::OwnedFd::from(one));
+        other.write_all(b"hi").unwrap();
+        assert_eq!(file.read(&mut buf).unwrap(), 2);
+    });
+}

@@ -266,3 +266,59 @@ fn operations_that_end_at_once_leave_turns_to_others() {
         assert!(turns_beside(refused) >= 20);
     });
 }
+
+#[test]
+fn a_datagram_socket_that_is_shut_down_reads_nothing_from_then_on() {
+    use corobin::net::UnixDatagram;
+    use std::net::Shutdown;
+
+    let read = |socket: &UnixDatagram, how: u32| match how {
+        0 => socket.recv(&mut [0; 8]),
+        1 => socket.peek(&mut [0; 8]),
+        _ => socket.recv_from(&mut [0; 8]).map(|(count, from)| {
+            assert!(count > 0 || from.is_unnamed());
+            count
+        }),
+    };
+    for backend in [corobin::IoBackend::Poll, corobin::IoBackend::IoUring] {
+        let Ok(mut runtime) = corobin::Runtime::builder().io_backend(backend).build() else {
+            continue;
+        };
+        runtime.run(|| {
+            for how in 0..3 {
+                let (socket, other) = UnixDatagram::pair().unwrap();
+                other.send(b"last").unwrap();
+                corobin::scope(|s| {
+                    let waits = s.spawn(|| {
+                        while read(&socket, how).unwrap() > 0 && how == 1 {
+                            socket.recv(&mut [0; 8]).unwrap();
+                        }
+                        if how != 1 {
+                            assert_eq!(read(&socket, how).unwrap(), 0);
+                        }
+                    });
+                    (0..3).for_each(|_| corobin::yield_now());
+                    socket
+                        .try_clone()
+                        .unwrap()
+                        .shutdown(Shutdown::Read)
+                        .unwrap();
+                    waits.join().unwrap();
+                });
+                // And whoever comes after that.
+                assert_eq!(read(&socket, how).unwrap(), 0);
+            }
+        });
+    }
+}
+
+#[test]
+fn an_address_without_a_name_is_no_address_to_connect_to() {
+    let unnamed = corobin::net::UnixDatagram::unbound()
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let ours = corobin::net::UnixStream::connect_addr(&unnamed).unwrap_err();
+    let std = std::os::unix::net::UnixStream::connect_addr(&unnamed).unwrap_err();
+    assert_eq!(ours.kind(), std.kind());
+}

@@ -346,3 +346,25 @@ fn several_runtimes_wait_for_their_own() {
         .collect();
     assert!(threads.into_iter().all(|thread| thread.join().unwrap()));
 }
+
+#[test]
+#[ignore = "a child of another test"]
+fn execs_after_output() {
+    corobin::run(|| {
+        let mut command = corobin::process::Command::new("echo");
+        command.arg("printed");
+        assert_eq!(command.output().unwrap().stdout, b"printed\n");
+        panic!("{}", command.exec());
+    });
+}
+
+#[test]
+fn an_exec_after_an_output_prints_where_we_do() {
+    let own = std::env::current_exe().unwrap();
+    let output = std::process::Command::new(own)
+        .args(["--ignored", "--exact", "execs_after_output", "--nocapture"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("printed"));
+}

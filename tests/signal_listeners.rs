@@ -183,3 +183,13 @@ fn handlers_run_on_small_stacks() {
         assert_eq!(signals.recv().unwrap(), SIGVTALRM);
     });
 }
+
+#[test]
+fn a_listener_to_nothing_receives_nothing() {
+    let signals = corobin::signal::Signals::new([] as [i32; 0]).unwrap();
+    assert_eq!(signals.try_recv(), None);
+    corobin::run(|| {
+        let nothing = corobin::timeout(std::time::Duration::from_millis(1), || signals.recv());
+        assert!(nothing.is_err());
+    });
+}

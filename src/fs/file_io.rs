@@ -3,8 +3,10 @@
 use std::io::{self, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 
+use rustix::fs::{FileType, fstat};
+
 use crate::scheduler;
-use crate::suspend::{checkpoint_if_any, yield_now};
+use crate::suspend::{begin_operation_if_any, yield_now};
 use crate::to_thread::try_to_thread;
 
 use super::File;
@@ -41,8 +43,14 @@ impl File {
         Cached { done, ends: false }
     }
 
-    /// Reads as much as a blocking read gives: short only before the end. Asks
-    /// `on_thread` for what is not in memory.
+    /// Whether a read waits for a disk only, and not for somebody who writes.
+    fn is_on_disk(&self) -> bool {
+        let kind = fstat(&self.inner).map(|stat| FileType::from_raw_mode(stat.st_mode));
+        matches!(kind, Ok(FileType::RegularFile | FileType::BlockDevice))
+    }
+
+    /// Reads as much as a blocking read gives: of a file on disk, short only before the
+    /// end. Asks `on_thread` for what is not in memory.
     #[track_caller]
     fn read_with(
         &self,
@@ -51,7 +59,7 @@ impl File {
         on_thread: impl FnOnce(&mut [u8], u64) -> io::Result<usize>,
     ) -> io::Result<usize> {
         let Cached { done, ends } = self.read_cached(buf, offset);
-        if done > 0 && (ends || done == buf.len()) {
+        if done > 0 && (ends || done == buf.len() || !self.is_on_disk()) {
             return Ok(done);
         }
         let at = offset.unwrap_or(0).saturating_add(done as u64);
@@ -137,7 +145,7 @@ impl Seek for &File {
         // While a thread reads or writes, the kernel has the cursor locked, and a
         // seek blocks.
         if self.state.cursor_is_free() {
-            checkpoint_if_any();
+            begin_operation_if_any();
             (&self.inner).seek(to)
         } else {
             self.call_at_cursor(|mut file| file.seek(to))

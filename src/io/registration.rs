@@ -47,11 +47,19 @@ pub(crate) struct Limits {
     pub(crate) write_timeout: Cell<Option<Duration>>,
     /// They never wait.
     pub(crate) nonblocking: Cell<bool>,
+    /// A datagram socket was shut down for reading. The kernel tells only those who block.
+    pub(crate) reads_ended: Cell<bool>,
 }
 
 impl Waiting<'_> {
     fn never(&self) -> bool {
         self.limits.is_some_and(|limits| limits.nonblocking.get())
+    }
+
+    /// Whether there is nothing to wait for any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        let ended = self.limits.is_some_and(|limits| limits.reads_ended.get());
+        ended && self.direction == Direction::Read
     }
 
     pub(super) fn timeout(&self) -> Option<Duration> {
@@ -231,7 +239,10 @@ impl Registration {
                 ring::receive(scheduler, uring, fd, waiting, buf, drained)
             }
             None => self.run(fd, waiting, || {
-                Ok(recv(fd, &mut *buf, RecvFlags::empty())?.0)
+                match recv(fd, &mut *buf, RecvFlags::empty()) {
+                    Err(Errno::AGAIN) if waiting.has_ended() => Ok(0),
+                    result => Ok(result?.0),
+                }
             }),
         }
     }

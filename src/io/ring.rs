@@ -85,6 +85,7 @@ unsafe fn run(
     loop {
         // SAFETY: as the caller says.
         match unsafe { complete(scheduler, uring, fd, waiting, &deadline, entry) } {
+            Err(Errno::AGAIN) if waiting.has_ended() => return Ok(0),
             // The kernel did not wait for a non-blocking descriptor.
             Err(Errno::AGAIN) if !deadline.has_passed() => {
                 poll(scheduler, uring, fd, waiting, &deadline)?;

@@ -243,6 +243,15 @@ impl Buffer {
             self.bytes.drain(..self.start);
             self.start = 0;
         }
+        match self.fill_somehow() {
+            // As in std, input that is closed is at its end.
+            Err(error) if error.raw_os_error() == Some(Errno::BADF.raw_os_error()) => Ok(0),
+            result => result,
+        }
+    }
+
+    #[track_caller]
+    fn fill_somehow(&mut self) -> io::Result<usize> {
         if scheduler::current().is_none() {
             return self.read_on_thread();
         }

@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
 
-use rustix::io::ioctl_fionbio;
+use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{RecvFlags, recv};
 
 use crate::io::{Async, Limits, Waiting};
@@ -69,6 +69,11 @@ impl<T: AsFd> Socket<T> {
 
     pub(super) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Whether a datagram socket was shut down for reading.
+    pub(super) fn has_ended(&self) -> bool {
+        self.limits.reads_ended.get()
     }
 
     fn waiting(&self, direction: Direction, at: At) -> Waiting<'_> {
@@ -197,7 +202,10 @@ impl<T: AsFd> Socket<T> {
     /// # Errors
     /// As recv(2).
     pub(super) fn peek(&self, at: At, buf: &mut [u8]) -> io::Result<usize> {
-        self.read_with(at, |io| Ok(recv(io, &mut *buf, RecvFlags::PEEK)?.0))
+        self.read_with(at, |io| match recv(io, &mut *buf, RecvFlags::PEEK) {
+            Err(Errno::AGAIN) if self.has_ended() => Ok(0),
+            result => Ok(result?.0),
+        })
     }
 
     /// Sends to any socket that has a peer.

@@ -82,7 +82,7 @@ impl UnixStream {
         let address = match (address.as_pathname(), address.as_abstract_name()) {
             (Some(path), _) => SocketAddrUnix::new(path)?,
             (None, Some(name)) => SocketAddrUnix::new_abstract_name(name)?,
-            (None, None) => return Err(Errno::CONNREFUSED.into()),
+            (None, None) => return Err(Errno::INVAL.into()),
         };
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let fd = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;

@@ -27,12 +27,23 @@ passed_on! { UnixDatagram:
     fn peer_addr(&self) -> SocketAddr;
     /// The address that it is bound to.
     fn local_addr(&self) -> SocketAddr;
-    /// Ends one direction, or both. Whoever waits for the socket in another
-    /// coroutine, also through a duplicate, is woken.
-    fn shutdown(&self, how: Shutdown) -> ();
 }
 
 impl UnixDatagram {
+    /// Ends one direction, or both. Whoever waits for the socket in another
+    /// coroutine, also through a duplicate made with `try_clone`, is woken; a read gives 0
+    /// bytes from then on, when it has had what was there.
+    ///
+    /// # Errors
+    /// As in std.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.socket.get().shutdown(how)?;
+        if how != Shutdown::Write {
+            self.socket.limits().reads_ended.set(true);
+        }
+        Ok(())
+    }
+
     /// A socket at `path`, where no file may be yet.
     ///
     /// # Errors
@@ -100,7 +111,14 @@ impl UnixDatagram {
     #[track_caller]
     pub fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.socket
-            .read_with(Location::caller(), |io| io.recv_from(buf))
+            .read_with(Location::caller(), |io| match io.recv_from(buf) {
+                Err(error)
+                    if error.kind() == io::ErrorKind::WouldBlock && self.socket.has_ended() =>
+                {
+                    Ok((0, SocketAddr::from_pathname("")?))
+                }
+                result => result,
+            })
     }
 
     /// Waits for a packet; gives its length.

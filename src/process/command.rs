@@ -165,6 +165,7 @@ impl Command {
     /// No destructors run; other threads and coroutines are just gone. Returns
     /// only if it fails. Not a suspension point.
     pub fn exec(&mut self) -> io::Error {
+        self.set_streams([Unset::Inherit; 3]);
         self.inner.exec()
     }
 
@@ -209,8 +210,8 @@ impl Command {
     }
 
     #[track_caller]
-    fn start(&mut self, defaults: [Unset; 3]) -> io::Result<Child> {
-        orphans::reap_some();
+    /// An earlier start may have set what the user has not.
+    fn set_streams(&mut self, defaults: [Unset; 3]) {
         let inner = &mut self.inner;
         if let Some(stdio) = self.stdin.default_to(defaults[0]) {
             inner.stdin(stdio);
@@ -221,6 +222,13 @@ impl Command {
         if let Some(stdio) = self.stderr.default_to(defaults[2]) {
             inner.stderr(stdio);
         }
+    }
+
+    #[track_caller]
+    fn start(&mut self, defaults: [Unset; 3]) -> io::Result<Child> {
+        orphans::reap_some();
+        self.set_streams(defaults);
+        let inner = &mut self.inner;
         let child = if self.from_std {
             checkpoint_if_any();
             inner.spawn()?

@@ -135,6 +135,12 @@ impl Uring {
         if !self.bell_is_watched.get() {
             self.watch_bell();
         }
+        // A sleep that nobody could end would be no good.
+        let timeout = if self.bell_is_watched.get() {
+            timeout
+        } else {
+            Some(Duration::ZERO)
+        };
         let mut ring = self.ring.borrow_mut();
         let (submitter, submissions, mut completions) = ring.split();
         let count = submissions.len();

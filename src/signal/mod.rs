@@ -85,6 +85,8 @@ pub struct Signals {
     /// The numbers, a byte each.
     pipe: Async<OwnedFd>,
     listeners: Vec<Listener>,
+    /// Also of one that listens to nothing: its pipe is empty, not at its end.
+    _writer: Arc<OwnedFd>,
 }
 
 impl Signals {
@@ -110,6 +112,7 @@ impl Signals {
         Ok(Signals {
             pipe: Async::new_nonblocking(reader),
             listeners,
+            _writer: writer,
         })
     }
 

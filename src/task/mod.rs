@@ -112,8 +112,7 @@ type Room = MaybeUninit<[u64; WORDS]>;
 #[repr(C)]
 pub(crate) struct Task {
     references: Cell<u32>,
-    /// Its place in the list of its scope's children; when it has ended, its place among
-    /// all that have.
+    /// Its place among the children of its scope; then, among all that have ended.
     pub(crate) sibling: Cell<u32>,
     state: Cell<State>,
     content: Cell<Content>,
