@@ -582,3 +582,38 @@ fn the_tree_is_by_parent() {
         [0, 2, 4, 6]
     );
 }
+
+/// Calls `f` some 100 KB further down.
+#[inline(never)]
+fn deep_down(f: &dyn Fn()) {
+    let room = std::hint::black_box([0_u8; 100_000]);
+    f();
+    std::hint::black_box(&room);
+}
+
+#[test]
+fn stack_used_is_told_whatever_a_coroutine_does() {
+    let in_a_generator = || {
+        let mut generator = corobin::Generator::new(|_: &corobin::Yielder<()>| park());
+        generator.next();
+    };
+    let (infos, own) = run(move || {
+        named("parked", || deep_down(&park));
+        named("ready", || deep_down(&yield_now));
+        named("in a generator", move || deep_down(&in_a_generator));
+        yield_now();
+        let own = std::cell::Cell::new(0);
+        deep_down(&|| {
+            own.set(find(&snapshot(), "main").stack_used);
+        });
+        (snapshot(), own.get())
+    });
+    if find(&infos, "ready").backtrace.is_none() {
+        return;
+    }
+    for name in ["parked", "ready", "in a generator"] {
+        let used = find(&infos, name).stack_used;
+        assert!((100_000..250_000).contains(&used), "{name}: {used}");
+    }
+    assert!((100_000..250_000).contains(&own), "main: {own}");
+}

@@ -66,6 +66,24 @@ fn an_offer_in_a_destructor_keeps_its_place_when_its_cancel_unwinds() {
     offer_with_a_hidden_cancel(true);
 }
 
+#[test]
+fn a_cancel_comes_before_an_item_that_comes_after_it() {
+    run(|| {
+        let (tx, rx) = channel(1);
+        let selects = {
+            let rx = rx.clone();
+            spawn(move || select! { recv(rx) -> item => item })
+        };
+        yield_now();
+        // Woken for nothing, so that it is not parked any more when it is cancelled.
+        selects.coroutine().unpark();
+        selects.cancel();
+        tx.send(7).unwrap();
+        assert!(matches!(selects.join(), Err(corobin::JoinError::Cancelled)));
+        assert_eq!(rx.recv(), Ok(7));
+    });
+}
+
 /// A writer that lets others run in the middle of a value.
 struct Slow(String);
 

@@ -122,7 +122,10 @@ impl Target {
         let title = unsafe { &(&*SLOT.title.get())[..length] };
         let captured = Captured {
             title: String::from_utf8_lossy(title).into_owned(),
-            trace: Trace(found.collect()),
+            trace: Trace {
+                calls: found.collect(),
+                lowest: None,
+            },
         };
         SLOT.state.store(IDLE, Ordering::Release);
         (length > 0).then_some(captured)

@@ -35,6 +35,12 @@ impl<'a> Census<'a> {
             (Some(raw), Some(_)) if raw.is_parked() => CoroutineState::Parked,
             _ => CoroutineState::Ready,
         };
+        let trace = match (raw, left, state) {
+            (_, Some(left), _) => left,
+            (Some(raw), _, CoroutineState::Running) => raw.trace_running(),
+            (Some(raw), _, CoroutineState::Parked) => raw.trace_parked(),
+            _ => Trace::default(),
+        };
         let wait = wait.filter(|_| state == CoroutineState::Parked);
         let waits_at = wait.as_ref().map(|wait| wait.at);
         let waits_since = wait.as_ref().map(|wait| self.clock.to_instant(wait.since));
@@ -50,15 +56,12 @@ impl<'a> Census<'a> {
             waits_at,
             waits_since,
             held_by: held_by.unwrap_or_default(),
-            stack_used: raw.map_or(0, |raw| raw.stack_used()),
+            stack_used: raw.map_or(0, |raw| match trace.lowest {
+                Some(lowest) => raw.base() - lowest,
+                None => raw.stack_used(),
+            }),
             stack_size: raw.map_or(0, |raw| raw.usable()),
             backtrace: None,
-        };
-        let trace = match (raw, left, state) {
-            (_, Some(left), _) => left,
-            (Some(raw), _, CoroutineState::Running) => raw.trace_running(),
-            (Some(raw), _, CoroutineState::Parked) => raw.trace_parked(),
-            _ => Trace::default(),
         };
         self.found.push((info, trace));
     }

@@ -24,9 +24,14 @@ pub(crate) use symbols::resolve;
 /// Deeper frames are left out.
 pub(crate) const DEEPEST: usize = 128;
 
-/// The return addresses of a stack, innermost first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Trace(pub(crate) Vec<usize>);
+/// Where a flow of control is on a stack, and on those that were entered from it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Trace {
+    /// The return addresses, innermost first.
+    pub(crate) calls: Vec<usize>,
+    /// How far down it goes on the stack itself, if that is known.
+    pub(crate) lowest: Option<usize>,
+}
 
 impl Trace {
     /// Of the caller, up to the first frames of `stack`.
@@ -100,8 +105,8 @@ const END: usize = 0;
 struct Walk {
     /// The address at which the part begins that counts.
     begins_at: Option<usize>,
-    bottom: Range<usize>,
-    found: Vec<usize>,
+    stack: Range<usize>,
+    found: Trace,
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -114,13 +119,17 @@ impl Walk {
     fn new(begins_at: Option<usize>, stack: Range<usize>) -> Walk {
         Walk {
             begins_at,
-            bottom: stack.end.saturating_sub(BOTTOM)..stack.end,
-            found: Vec::with_capacity(DEEPEST),
+            stack,
+            found: Trace {
+                calls: Vec::with_capacity(DEEPEST),
+                lowest: None,
+            },
         }
     }
 
     #[inline(never)]
     fn run(&mut self) {
+        let bottom = self.stack.end.saturating_sub(BOTTOM)..self.stack.end;
         ::backtrace::trace(|frame| {
             let place = frame.ip().addr();
             if self.begins_at.is_some_and(|begin| begin != place) {
@@ -130,14 +139,19 @@ impl Walk {
             if place == END {
                 return false;
             }
-            self.found.push(place);
-            self.found.len() < DEEPEST && !self.bottom.contains(&frame.sp().addr())
+            let pointer = frame.sp().addr();
+            if self.found.lowest.is_none() && self.stack.contains(&pointer) {
+                self.found.lowest = Some(pointer);
+            }
+            let calls = &mut self.found.calls;
+            calls.push(place);
+            calls.len() < DEEPEST && !bottom.contains(&pointer)
         });
     }
 
     fn found(mut self) -> Trace {
-        self.found.shrink_to_fit();
-        Trace(self.found)
+        self.found.calls.shrink_to_fit();
+        self.found
     }
 }
 

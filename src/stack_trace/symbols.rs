@@ -29,7 +29,7 @@ pub(crate) fn resolve(traces: &[&Trace]) -> Vec<Option<String>> {
     static CACHE: Mutex<Option<Cache>> = Mutex::new(None);
     let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
     let cache = cache.get_or_insert_default();
-    let addresses = traces.iter().flat_map(|trace| &trace.0);
+    let addresses = traces.iter().flat_map(|trace| &trace.calls);
     let mut unknown: Vec<usize> = addresses
         .copied()
         .filter(|a| !cache.contains_key(a))
@@ -132,7 +132,7 @@ fn is_of_rust(name: &str) -> bool {
 /// The user's frames; if there is none, those of the engine.
 fn text(trace: &Trace, cache: &Cache) -> Option<String> {
     let symbols = trace
-        .0
+        .calls
         .iter()
         .filter_map(|address| cache.get(address))
         .flatten();

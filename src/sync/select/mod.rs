@@ -138,6 +138,8 @@ fn glance(operations: &dyn Operations, scheduler: &Scheduler) -> usize {
 /// The operation that somebody has served, or one that has become ready.
 fn served(operations: &dyn Operations, scheduler: &Scheduler, waiter: &Waiter) -> Option<usize> {
     waiter.served().or_else(|| {
+        // What has not taken place yet comes after what is due.
+        suspend::checkpoint(scheduler);
         let index = now(operations, Some(scheduler), Some(waiter))?;
         operations.perform(Some(waiter), index);
         waiter.serve_itself(index);
