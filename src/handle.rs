@@ -242,7 +242,7 @@ impl<T> Ending<T> {
             }
             Err(payload) => {
                 let is_awaited = !self.shared.lock().detached;
-                quietly(|| tell_of_panic(message(&*payload), is_awaited));
+                tell_of_panic(message(&*payload), is_awaited);
                 self.shared.end(Err(JoinError::Panicked(payload)));
             }
         }
@@ -256,13 +256,9 @@ fn tell_of_panic(text: &str, is_awaited: bool) {
     };
     let task = scheduler.running_task();
     if is_awaited {
-        log::warn!("coroutine {} panicked: {text}", title(&task));
+        quietly(|| log::warn!("coroutine {} panicked: {text}", title(&task)));
     } else {
-        scheduler.saw_unjoined(&task, text);
-        log::error!(
-            "coroutine {} panicked and nobody joins it: {text}",
-            title(&task)
-        );
+        scheduler.tell_of_unjoined(&task, text);
     }
 }
 

@@ -2,9 +2,11 @@
 //!
 //! A run has no probe, usually. Then a yield pays nothing for them: the loop has one
 //! way of making a step for each case, chosen when the run begins. A spawn, a wake and
-//! an end test one word. With a probe, every step goes through the loop: no coroutine goes on without a switch
-//! after a yield with nobody else ready, and none starts right where another has
-//! ended.
+//! an end test one word.
+//!
+//! With a probe, every step goes through the loop: no coroutine goes on without a
+//! switch after a yield with nobody else ready, and none starts right where another
+//! has ended.
 
 use std::cell::Cell;
 use std::panic::Location;

@@ -61,8 +61,8 @@ pub(crate) const TO_ANOTHER: bool = switch::TO_ANOTHER;
 
 /// The seat of a stack that runs a coroutine.
 pub(crate) struct Seat {
-    /// A byte, that it is always written and read as a whole: the processor passes on a
-    /// part of a word that was just written only when that is in memory.
+    /// A byte, so that it is written and read as a whole: a load that is wider than the
+    /// store before it waits until that is in memory.
     state: Cell<u8>,
     /// Counted, while the state is not `IDLE`.
     task: Cell<NonNull<()>>,

@@ -209,7 +209,6 @@ impl Command {
         child.wait_with_output()
     }
 
-    #[track_caller]
     /// An earlier start may have set what the user has not.
     fn set_streams(&mut self, defaults: [Unset; 3]) {
         let inner = &mut self.inner;

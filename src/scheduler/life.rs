@@ -231,17 +231,22 @@ impl Scheduler {
         }
         // The logger may have suspended, and the handle be gone now.
         if task.has(flag::DETACHED) {
-            self.saw_unjoined(task, text);
-            quietly(|| {
-                log::error!(
-                    "coroutine {} panicked and nobody joined it: {text}",
-                    title(task)
-                );
-            });
+            self.tell_of_unjoined(task, text);
             drop_quietly(payload);
         } else {
             task.put_payload(payload);
         }
+    }
+
+    /// Of a panic that nobody hears of otherwise.
+    pub(crate) fn tell_of_unjoined(&self, task: &Task, text: &str) {
+        self.saw_unjoined(task, text);
+        quietly(|| {
+            log::error!(
+                "coroutine {} panicked and nobody joined it: {text}",
+                title(task)
+            );
+        });
     }
 
     #[inline(always)]
