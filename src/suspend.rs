@@ -29,23 +29,18 @@ pub(crate) fn checkpoint_if_any() {
     }
 }
 
-/// What an operation on a descriptor does first: as [`checkpoint`], and lets the
+/// What an operation on a descriptor does first: as [`checkpoint_if_any`], and lets the
 /// others have their turn, if the ones before have all succeeded at once.
 #[inline(always)]
 #[track_caller]
-pub(crate) fn begin_operation(scheduler: &Scheduler) {
+pub(crate) fn begin_operation() {
+    let Some(scheduler) = scheduler::current() else {
+        return;
+    };
     checkpoint(scheduler);
     if scheduler.is_greedy() {
         scheduler.yield_now(Some(Location::caller()));
         checkpoint(scheduler);
-    }
-}
-
-/// As [`begin_operation`], for what works outside of a runtime too.
-#[track_caller]
-pub(crate) fn begin_operation_if_any() {
-    if let Some(scheduler) = scheduler::current() {
-        begin_operation(scheduler);
     }
 }
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use rustix::fs::{FileType, fstat};
 
 use crate::scheduler;
-use crate::suspend::{begin_operation_if_any, yield_now};
+use crate::suspend::{begin_operation, yield_now};
 use crate::to_thread::try_to_thread;
 
 use super::File;
@@ -145,7 +145,7 @@ impl Seek for &File {
         // While a thread reads or writes, the kernel has the cursor locked, and a
         // seek blocks.
         if self.state.cursor_is_free() {
-            begin_operation_if_any();
+            begin_operation();
             (&self.inner).seek(to)
         } else {
             self.call_at_cursor(|mut file| file.seek(to))

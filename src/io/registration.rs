@@ -84,9 +84,7 @@ impl Registration {
         waiting: Waiting<'_>,
         mut attempt: impl FnMut() -> io::Result<R>,
     ) -> io::Result<R> {
-        if let Some(scheduler) = scheduler::current() {
-            suspend::begin_operation(scheduler);
-        }
+        suspend::begin_operation();
         let mut deadline = None;
         loop {
             // Read anew each time: an attempt that yields out of a generator may end in

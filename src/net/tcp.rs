@@ -177,7 +177,7 @@ fn start(at: At, address: &SocketAddr, timeout: Option<Duration>) -> io::Result<
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket: Socket<net::TcpStream> =
         nonblocking(socket_with(family, SocketType::STREAM, flags, None)?);
-    suspend::begin_operation_if_any();
+    suspend::begin_operation();
     match connect(socket.get(), address) {
         Ok(()) => {}
         Err(Errno::INPROGRESS | Errno::INTR) => {

@@ -86,7 +86,7 @@ impl UnixStream {
         };
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let fd = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-        suspend::begin_operation_if_any();
+        suspend::begin_operation();
         let socket = nonblocking::<net::UnixStream>(fd);
         write_with_pauses(socket.limits(), || Ok(connect(socket.get(), &address)?))?;
         Ok(UnixStream { socket })

@@ -159,7 +159,7 @@ impl UnixDatagram {
     #[track_caller]
     pub fn send_to<P: AsRef<Path>>(&self, buf: &[u8], path: P) -> io::Result<usize> {
         let (io, path) = (self.socket.get(), path.as_ref());
-        suspend::begin_operation_if_any();
+        suspend::begin_operation();
         write_with_pauses(self.socket.limits(), || io.send_to(buf, path))
     }
 
@@ -175,7 +175,7 @@ impl UnixDatagram {
     #[track_caller]
     pub fn send_to_addr(&self, buf: &[u8], address: &SocketAddr) -> io::Result<usize> {
         let io = self.socket.get();
-        suspend::begin_operation_if_any();
+        suspend::begin_operation();
         write_with_pauses(self.socket.limits(), || io.send_to_addr(buf, address))
     }
 

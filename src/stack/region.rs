@@ -342,8 +342,21 @@ mod tests {
         assert_eq!(region.index_of(region.low(3)), None);
     }
 
+    /// In a process of its own: meanwhile nobody else could start a thread.
     #[test]
     fn the_limit_of_mprotect_is_explained() {
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact"])
+            .arg("stack::region::tests::child_maps_up_to_the_limit")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
+    }
+
+    #[test]
+    #[ignore = "a child of another test"]
+    fn child_maps_up_to_the_limit() {
         // Ends at vm.max_map_count where that has its usual value of 65 530.
         let mut regions = Vec::new();
         for _ in 0..40 {
