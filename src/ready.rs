@@ -138,6 +138,23 @@ impl<T: Default> ReadyQueue<T> {
         !self.is_seeded() && self.peek(0, wanted) == Some(true)
     }
 
+    /// Takes the one that will be taken next, if [`is_next`](Self::is_next) says so.
+    #[inline(always)]
+    pub(crate) fn pop_if(&self, wanted: impl FnOnce(&T) -> bool) -> Option<T> {
+        if self.is_seeded() || self.is_empty() {
+            return None;
+        }
+        let head = self.head.get();
+        // SAFETY: there is an item at the head. One that is not wanted stays there, and this
+        // copy of it is data that drops nothing.
+        let item = unsafe { self.slot(head).read() };
+        if !wanted(&item) {
+            return None;
+        }
+        self.head.set(head.wrapping_add(Self::SIZE));
+        Some(item)
+    }
+
     /// Puts `item` at the back in exchange for the one that came first: a
     /// [`pop`](Self::pop), then a [`push_and`](Self::push_and).
     ///
@@ -245,9 +262,11 @@ mod tests {
         assert!(!queue.is_next(|&n| n == 7));
         assert!(queue.is_next(|&n| n == 1));
         assert_eq!(queue.rotate(5, |&n| n), (1, 5));
+        assert_eq!(queue.pop_if(|&n| n == 7), None);
+        assert_eq!(queue.pop_if(|&n| n == 2), Some(2));
         let mut rest = Vec::new();
         queue.each(|&n| rest.push(n));
-        assert_eq!(rest, [2, 3, 4, 5]);
+        assert_eq!(rest, [3, 4, 5]);
     }
 
     /// Random operations against a plain list, for both kinds of queue.

@@ -244,6 +244,13 @@ impl Raw {
         false
     }
 
+    /// Whether the running coroutine, whose body is over, has no locals and nothing
+    /// is pending in it.
+    #[inline(always)]
+    pub(crate) fn leaves_nothing(&self) -> bool {
+        self.co().state.get() == ACTIVE && self.locals().get().is_null()
+    }
+
     /// From here on nothing is raised in this coroutine any more. True if
     /// something was pending.
     pub(crate) fn set_ending(&self) -> bool {

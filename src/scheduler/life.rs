@@ -118,10 +118,7 @@ impl Scheduler {
             let task = place.new_task();
             task.is_some_and(|task| task.raw.get().is_none())
         };
-        if !self.ready.is_next(needs_a_stack) {
-            return None;
-        }
-        let task = self.ready.pop()?.into_new_task();
+        let task = self.ready.pop_if(needs_a_stack)?.into_new_task();
         self.steps_left.set(self.steps_left.get() - 1);
         task
     }
@@ -130,9 +127,31 @@ impl Scheduler {
     #[inline]
     fn live(&self, raw: Raw, task: &Task, is_default: bool) {
         task.begin();
+        if !is_default || task.has(flag::CANCELLED) || self.phase.get() > Phase::Running {
+            return self.live_apart(raw, task);
+        }
+        let end = task.run();
+        if end == End::Returned && !task.has(flag::SPECIAL) && raw.leaves_nothing() {
+            task.end(end);
+            if task.is_awaited() {
+                self.set_ending(raw);
+                self.tell_joiner(task);
+                drop_late_locals(raw);
+            }
+            self.is_gone(task);
+        } else {
+            self.set_ending(raw);
+            self.bury(raw, task, end);
+        }
+    }
+
+    /// As [`live`](Self::live), for those that may be born cancelled or get no stack of
+    /// their own.
+    #[inline(never)]
+    fn live_apart(&self, raw: Raw, task: &Task) {
         let born_cancelled = task.has(flag::CANCELLED)
             || self.phase.get() > Phase::Running && self.ends_with_run(task);
-        let end = if !is_default && self.stacks.is_reserve(raw) {
+        let end = if self.stacks.is_reserve(raw) {
             self.set_ending(raw);
             if drop_body(task) == End::Cancelled {
                 let text = format!("no stack for a coroutine: {}", self.no_stack.take());
@@ -158,24 +177,18 @@ impl Scheduler {
     }
 
     /// Disposes of what is left, then tells the world.
-    #[inline(always)]
+    #[inline(never)]
     fn bury(&self, raw: Raw, task: &Task, end: End) {
-        let special = task.has(flag::SPECIAL);
-        if special || end == End::Panicked || !raw.locals().get().is_null() {
-            self.dispose(raw, task);
-        }
+        self.dispose(raw, task);
         self.tell_the_world(task, end);
-        if !raw.locals().get().is_null() {
-            drop_late_locals(raw);
-        }
+        drop_late_locals(raw);
         self.is_gone(task);
-        if special && task.has(flag::MAIN) {
+        if task.has(flag::MAIN) {
             self.main_has_ended();
         }
     }
 
     /// Nothing is left of the coroutine: it has ended, for all who want to know.
-    #[inline(always)]
     fn tell_the_world(&self, task: &Task, end: End) {
         task.end(end);
         if self.is_observed() {
@@ -285,7 +298,7 @@ fn drop_body(task: &Task) -> End {
 }
 
 /// Drops the locals that a waker has made: the next coroutine on this stack has its own.
-#[cold]
+#[inline]
 fn drop_late_locals(raw: Raw) {
     while !raw.locals().get().is_null() {
         quietly(|| locals::drop_last(raw));

@@ -38,7 +38,7 @@ use crate::reactor::{IoBackend, Reactor};
 use crate::ready::ReadyQueue;
 use crate::snapshot::Snapshot;
 use crate::task::Children;
-use crate::task::{Task, TaskRef};
+use crate::task::{Task, TaskRef, flag};
 use crate::thread_pool::ThreadPool;
 use crate::timers::Timers;
 use crate::unwind::Payload;
@@ -400,7 +400,7 @@ impl Scheduler {
                 }
                 self.interrupt(raw);
             }
-            None => task.set(crate::task::flag::CANCELLED),
+            None => task.set(flag::CANCELLED),
         }
     }
 
@@ -421,6 +421,7 @@ impl Scheduler {
     pub(crate) fn spawn(&self, task: TaskRef) {
         self.spawned.set(self.spawned.get() + 1);
         if self.is_observed() {
+            task.set(flag::OBSERVED);
             self.saw_spawn(&task);
         }
         self.put(Ready::new(task));

@@ -13,7 +13,7 @@ const KEPT: usize = 16 << 10;
 /// the state of that first.
 struct Free {
     blocks: UnsafeCell<ManuallyDrop<Vec<NonNull<Task>>>>,
-    /// How many may be kept: none before there is an [`AtExit`], and none after.
+    /// How many there is memory for: none before there is an [`AtExit`], and none after.
     room: Cell<usize>,
 }
 
@@ -36,25 +36,34 @@ impl Free {
     }
 
     /// False if there is no room.
+    #[inline(always)]
     fn push(&self, block: NonNull<Task>) -> bool {
-        // SAFETY: as in `pop`; the allocator does not call us.
+        // SAFETY: as in `pop`.
         let blocks = unsafe { &mut *self.blocks.get() };
-        if blocks.len() >= self.room.get() {
+        let count = blocks.len();
+        if count >= self.room.get() {
             return false;
         }
-        if blocks.len() == blocks.capacity() {
-            grow(blocks);
+        // SAFETY: there is memory for `room` of them.
+        unsafe {
+            blocks.as_mut_ptr().add(count).write(block);
+            blocks.set_len(count + 1);
         }
-        blocks.push(block);
         true
     }
-}
 
-/// Apart, so that a push needs no frame.
-#[cold]
-#[inline(never)]
-fn grow(blocks: &mut Vec<NonNull<Task>>) {
-    blocks.reserve(blocks.len().max(64));
+    /// Makes more room. False if there is enough already, or the thread ends.
+    fn grow(&self) -> bool {
+        // SAFETY: as in `pop`; the allocator does not call us.
+        let blocks = unsafe { &mut *self.blocks.get() };
+        if blocks.len() >= KEPT || AT_EXIT.try_with(|_| ()).is_err() {
+            return false;
+        }
+        let more = blocks.len().max(64);
+        blocks.reserve(more);
+        self.room.set(blocks.capacity().min(KEPT));
+        true
+    }
 }
 
 impl Drop for AtExit {
@@ -79,9 +88,6 @@ pub(super) fn take() -> NonNull<Task> {
 
 #[cold]
 fn make() -> NonNull<Task> {
-    if AT_EXIT.try_with(|_| ()).is_ok() {
-        FREE.with(|free| free.room.set(KEPT));
-    }
     // SAFETY: a task has a size.
     let block = unsafe { alloc(Layout::new::<Task>()) };
     NonNull::new(block.cast()).unwrap_or_else(|| handle_alloc_error(Layout::new::<Task>()))
@@ -93,13 +99,23 @@ fn make() -> NonNull<Task> {
 pub(super) unsafe fn put_back(block: NonNull<Task>) {
     if !FREE.with(|free| free.push(block)) {
         // SAFETY: as the caller says.
-        unsafe { release(block) };
+        unsafe { put_back_slowly(block) };
     }
 }
 
 /// # Safety
 /// As for [`put_back`].
 #[cold]
+#[inline(never)]
+unsafe fn put_back_slowly(block: NonNull<Task>) {
+    if !FREE.with(|free| free.grow() && free.push(block)) {
+        // SAFETY: as the caller says.
+        unsafe { release(block) };
+    }
+}
+
+/// # Safety
+/// As for [`put_back`].
 unsafe fn release(block: NonNull<Task>) {
     // SAFETY: `make` allocated it.
     unsafe { dealloc(block.as_ptr().cast(), Layout::new::<Task>()) };

@@ -8,6 +8,7 @@
 
 mod blocks;
 mod children;
+pub(crate) mod flag;
 mod result;
 
 use std::cell::{Cell, RefCell, UnsafeCell};
@@ -84,26 +85,6 @@ pub(crate) enum Joiner {
 pub(crate) struct Group {
     pub(crate) ended: RefCell<VecDeque<u32>>,
     pub(crate) waiting: Cell<Option<Raw>>,
-}
-
-/// Bits of [`Task::flags`].
-pub(crate) mod flag {
-    /// Nobody holds its join handle any more.
-    pub(crate) const DETACHED: u8 = 1;
-    /// Cancelled before it had a stack.
-    pub(crate) const CANCELLED: u8 = 2;
-    /// `unpark` was called and no `park` has taken it.
-    pub(crate) const TOKEN: u8 = 4;
-    /// The one that `run` was called with.
-    pub(crate) const MAIN: u8 = 8;
-    /// May borrow: nothing that it runs may outlive its scope.
-    pub(crate) const SCOPED: u8 = 16;
-    /// One of the scheduler's own: it runs in any phase.
-    pub(crate) const INTERNAL: u8 = 32;
-    /// A cancel was raised in it.
-    pub(crate) const RAISED: u8 = 64;
-    /// With none of these, an end is only a result that somebody wants.
-    pub(crate) const SPECIAL: u8 = DETACHED | MAIN | SCOPED;
 }
 
 const WORDS: usize = 5;
@@ -475,13 +456,14 @@ impl Drop for TaskRef {
 
 impl TaskRef {
     /// Gives the block back. What is still in the room is forgotten: a result if
-    /// its handle was, a body if its coroutine was leaked.
-    #[inline(always)]
+    /// its handle was, a body if its coroutine was leaked. Apart, so that a drop is short
+    /// enough to be inlined.
+    #[inline(never)]
     fn free(&self) {
         // Nothing else in it has a destructor that does anything: the handle
         // took the joiner back, the end the stack.
         if self.name.is_some() {
-            self.drop_task();
+            return self.free_named();
         }
         // SAFETY: this was the last reference.
         unsafe { blocks::put_back(self.0) };
@@ -489,9 +471,12 @@ impl TaskRef {
 
     #[cold]
     #[inline(never)]
-    fn drop_task(&self) {
+    fn free_named(&self) {
         // SAFETY: this was the last reference.
-        unsafe { self.0.drop_in_place() };
+        unsafe {
+            self.0.drop_in_place();
+            blocks::put_back(self.0);
+        }
     }
 }
 
