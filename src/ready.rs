@@ -91,6 +91,19 @@ impl<T: Default> ReadyQueue<T> {
         self.write_and(item, look)
     }
 
+    /// Pushes what `item` gives, if there is room for it without more memory. `item` must
+    /// leave the queue alone.
+    #[inline(always)]
+    pub(crate) fn push_in_room(&self, item: impl FnOnce() -> Option<T>) -> bool {
+        if self.bytes() > self.mask.get() {
+            return false;
+        }
+        match item() {
+            Some(item) => self.write_and(item, |_| true),
+            None => false,
+        }
+    }
+
     /// There is room: the queue is not full.
     #[inline(always)]
     fn write_and<R>(&self, item: T, look: impl FnOnce(&T) -> R) -> R {
@@ -279,7 +292,11 @@ mod tests {
             let mut model = Vec::new();
             for n in 0..2000 {
                 if random.bool() {
-                    queue.push(n);
+                    let pushed = random.bool() && queue.push_in_room(|| Some(n));
+                    if !pushed {
+                        assert!(!queue.push_in_room(|| None));
+                        queue.push(n);
+                    }
                     model.push(n);
                 } else if let Some(item) = queue.pop() {
                     let at = model.iter().position(|&other| other == item).unwrap();

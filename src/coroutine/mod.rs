@@ -281,6 +281,16 @@ impl Raw {
         Some(Ready::suspended(*self, self.frame()))
     }
 
+    /// As [`wake`](Self::wake), if it is parked and nothing else is to be said of it.
+    #[inline(always)]
+    pub(crate) fn wake_plain(&self) -> Option<Ready> {
+        if self.co().state.get() != PARKED {
+            return None;
+        }
+        self.co().state.set(ACTIVE);
+        Some(Ready::suspended(*self, self.frame()))
+    }
+
     /// Leaves it as it is, for ever.
     pub(crate) fn abandon(&self) {
         self.co().state.set(IDLE);

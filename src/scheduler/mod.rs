@@ -338,6 +338,12 @@ impl Scheduler {
         }
     }
 
+    /// As [`wake`](Self::wake), where that takes a few steps only; says whether it does.
+    #[inline(always)]
+    pub(crate) fn wake_swiftly(&self, raw: Raw) -> bool {
+        !self.is_observed() && self.ready.push_in_room(|| raw.wake_plain())
+    }
+
     /// A random number below `n`; with a seed, the same ones in every run.
     #[inline]
     pub(crate) fn random_below(&self, n: usize) -> usize {

@@ -27,6 +27,7 @@ mod node;
 use std::cell::Cell;
 use std::hint;
 use std::marker::PhantomData;
+use std::mem;
 use std::panic::Location;
 use std::ptr::{self, NonNull};
 
@@ -81,7 +82,7 @@ impl<T> WaitQueue<T> {
     /// The node is in no queue, and is not moved or dropped before it is unlinked. Queue
     /// and waiter live as long as it is in the queue.
     #[inline(always)]
-    unsafe fn push(&self, node: &Node<T>, waiter: *const Waiter, index: usize, sibling: Link) {
+    unsafe fn push(&self, node: &Node<T>, waiter: &Waiter, index: usize, sibling: Link) {
         let place = node.place();
         let last = self.ends.last.replace(Some(place));
         // SAFETY: the node is in no queue; those of this queue are valid, and so is the
@@ -93,6 +94,7 @@ impl<T> WaitQueue<T> {
                 next: Cell::new(None),
                 sibling,
                 waiter,
+                raw: waiter.raw,
                 index,
             });
             match last {
@@ -159,13 +161,40 @@ impl<T> WaitQueue<T> {
         None
     }
 
-    /// Ends the wait of a node that was found, which stays where it is until others
-    /// run.
-    ///
-    /// # Safety
-    /// `find` has just found it.
+    /// Ends the wait of the first waiter but `me` that `wanted` says yes to, and gives its
+    /// node, which stays where it is until others run.
     #[inline(always)]
-    unsafe fn serve(node: NonNull<Node<T>>, scheduler: &Scheduler) {
+    fn serve(&self, me: Option<&Waiter>, wanted: impl Fn(Tag) -> bool) -> Option<NonNull<Node<T>>> {
+        let first = self.ends.first.get()?;
+        // SAFETY: a node in a queue is valid, and so is its waiter.
+        let (links, waiter, tag) = unsafe {
+            let links = Head::links(first);
+            (links, &*links.waiter, first.as_ref().tag)
+        };
+        let is_me = me.is_some_and(|me| ptr::eq(waiter, me));
+        if let Some(scheduler) = scheduler::current()
+            && !is_me
+            && waiter.served().is_none()
+            && wanted(tag)
+            && scheduler.wake_swiftly(links.raw)
+        {
+            waiter.served.set(links.index);
+            // SAFETY: it is the first in this queue.
+            unsafe { self.ends.remove_first(links) };
+            return Some(first.cast());
+        }
+        hint::cold_path();
+        self.serve_after_search(me, wanted)
+    }
+
+    /// As [`serve`](Self::serve), where that is not simply the first.
+    #[inline(never)]
+    fn serve_after_search(
+        &self,
+        me: Option<&Waiter>,
+        wanted: impl Fn(Tag) -> bool,
+    ) -> Option<NonNull<Node<T>>> {
+        let (node, scheduler) = self.find(me, wanted)?;
         // SAFETY: a node in a queue is valid, and so is its waiter.
         unsafe {
             let links = Head::links(node.cast());
@@ -174,6 +203,7 @@ impl<T> WaitQueue<T> {
             waiter.served.set(links.index);
             Head::unlink(node.cast());
         }
+        Some(node)
     }
 
     /// The tag of the first waiter but `me`.
@@ -214,14 +244,11 @@ impl<T> WaitQueue<T> {
     /// Nobody waits: the value comes back.
     #[inline(always)]
     pub(crate) fn give(&self, value: T, me: Option<&Waiter>) -> Result<(), T> {
-        let Some((node, scheduler)) = self.find(me, |_| true) else {
+        let Some(node) = self.serve(me, |_| true) else {
             return Err(value);
         };
-        // SAFETY: a node in a queue is valid; it was just found.
-        unsafe {
-            WaitQueue::serve(node, scheduler);
-            node.as_ref().put(value);
-        }
+        // SAFETY: its coroutine has not run since it was served.
+        unsafe { node.as_ref() }.put(value);
         Ok(())
     }
 
@@ -229,12 +256,9 @@ impl<T> WaitQueue<T> {
     /// wait.
     #[inline(always)]
     pub(crate) fn take(&self, tag: Tag, me: Option<&Waiter>) -> Option<T> {
-        let (node, scheduler) = self.find(me, |other| other == tag)?;
-        // SAFETY: a node in a queue is valid; it was just found.
-        unsafe {
-            WaitQueue::serve(node, scheduler);
-            node.as_ref().take()
-        }
+        let node = self.serve(me, |other| other == tag)?;
+        // SAFETY: its coroutine has not run since it was served.
+        unsafe { node.as_ref() }.take()
     }
 
     /// Wakes the first waiter but `me`, which stays where it is and sees for itself
@@ -260,8 +284,11 @@ impl<T> WaitQueue<T> {
                 let links = Head::links(place);
                 next = links.next.get();
                 links.ends.set(ptr::null());
-                if links.accepts(Some(scheduler)) {
-                    let waiter = &*links.waiter;
+                let waiter = &*links.waiter;
+                if waiter.served().is_none() && scheduler.wake_swiftly(links.raw) {
+                    waiter.served.set(links.index);
+                } else if links.accepts(Some(scheduler)) {
+                    hint::cold_path();
                     scheduler.wake(waiter.raw);
                     waiter.served.set(links.index);
                 }
@@ -346,12 +373,17 @@ impl<T> WaitQueue<T> {
         // live longer.
         unsafe { self.push(&node, &waiter, 0, None) };
         let standing = Standing(&node);
-        while park.once(scheduler) && waiter.served.get() == NONE {
+        while park.once(scheduler) {
+            if waiter.served.get() != NONE {
+                // Whoever has served it has taken it out of the queue.
+                mem::forget(standing);
+                return (true, node.take());
+            }
             // That wake was meant for an earlier wait.
             hint::cold_path();
         }
         drop(standing);
-        (waiter.served.get() != NONE, node.take())
+        (false, node.take())
     }
 }
 

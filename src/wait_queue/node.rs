@@ -133,6 +133,8 @@ pub(super) struct Links {
     /// The node that joined before it for the same waiter.
     pub(super) sibling: Link,
     pub(super) waiter: *const Waiter,
+    /// The waiter's, so that whoever wakes it need not load that first.
+    pub(super) raw: Raw,
     pub(super) index: usize,
 }
 
@@ -180,6 +182,24 @@ impl<T> Node<T> {
 pub(super) struct Ends {
     pub(super) first: Cell<Link>,
     pub(super) last: Cell<Link>,
+}
+
+impl Ends {
+    /// Takes out the first node.
+    ///
+    /// # Safety
+    /// These are its links; it is the first.
+    #[inline(always)]
+    pub(super) unsafe fn remove_first(&self, links: &Links) {
+        let next = links.next.get();
+        links.ends.set(ptr::null());
+        self.first.set(next);
+        match next {
+            // SAFETY: a node in a queue is valid.
+            Some(next) => unsafe { Head::links(next) }.prev.set(None),
+            None => self.last.set(None),
+        }
+    }
 }
 
 impl Links {

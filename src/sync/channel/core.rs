@@ -186,8 +186,9 @@ impl<T> Chan<T> {
         self.buffer.borrow_mut().push_front(item);
     }
 
-    /// Waits until the item is sent.
-    #[inline(always)]
+    /// Waits until the item is sent. Apart, so that a send that need not wait saves no
+    /// registers.
+    #[inline(never)]
     #[track_caller]
     pub(in crate::sync) fn wait_to_send(&self, item: T) -> Result<(), SendError<T>> {
         let at = Location::caller();

@@ -93,7 +93,7 @@ impl<T> Sender<T> {
     ///
     /// # Panics
     /// If it has to wait outside of a runtime.
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     pub fn send(&self, item: T) -> Result<(), SendError<T>> {
         suspend::checkpoint_if_any();
