@@ -276,13 +276,13 @@ impl<T> Dynamic for Receive<'_, T> {
     }
 
     fn lay_out(&self) {
-        if let Some(item) = self.node.take() {
+        if let Some(item) = self.handed() {
             self.chan.lay_out(item);
         }
     }
 
     fn give_up(&self) {
-        if let Some(item) = self.node.take() {
+        if let Some(item) = self.handed() {
             self.chan.put_back(item);
         }
     }

@@ -4,6 +4,8 @@
 //! their channels. One that receives is handed its item there like any receiver. One
 //! that sends stands as an offer: its message does not exist before it is picked.
 
+use std::cell::OnceCell;
+
 use crate::scheduler::Scheduler;
 use crate::sync::channel::{Chan, Receiver, RecvError, SendError, Sender, TrySendError};
 use crate::wait_queue::{Crowd, Node, Tag, Waiter};
@@ -29,8 +31,9 @@ pub trait Operation {
 /// Receives from a channel.
 pub struct Receive<'a, T> {
     pub(super) chan: &'a Chan<T>,
-    /// Holds the item if this was picked while it stood in the queue.
-    pub(super) node: Node<T>,
+    /// Made when it has to wait. Holds the item if this was picked while it stood in the
+    /// queue.
+    node: OnceCell<Node<T>>,
 }
 
 impl<'a, T> Receive<'a, T> {
@@ -40,8 +43,18 @@ impl<'a, T> Receive<'a, T> {
     pub fn new(receiver: &'a Receiver<T>) -> Receive<'a, T> {
         Receive {
             chan: receiver.chan(),
-            node: Node::new(Tag::Plain, None),
+            node: OnceCell::new(),
         }
+    }
+
+    fn node(&self) -> &Node<T> {
+        self.node.get_or_init(|| Node::new(Tag::Plain, None))
+    }
+
+    /// The item that it was handed in the queue.
+    #[inline(always)]
+    pub(super) fn handed(&self) -> Option<T> {
+        self.node.get()?.take()
     }
 
     /// What was received, after this was picked.
@@ -50,7 +63,7 @@ impl<'a, T> Receive<'a, T> {
     /// The channel is closed.
     #[inline(always)]
     pub fn result(&self) -> Result<T, RecvError> {
-        match self.node.take() {
+        match self.handed() {
             Some(item) => Ok(item),
             None => self.chan.recv_now(None).map_err(|_| RecvError),
         }
@@ -66,12 +79,12 @@ impl<T> Operation for Receive<'_, T> {
     #[inline(always)]
     fn perform(&self, me: Option<&Waiter>) {
         if let Ok(item) = self.chan.recv_now(me) {
-            self.node.put(item);
+            self.node().put(item);
         }
     }
 
     fn join<'env>(&'env self, crowd: &Crowd<'env>, me: &Waiter, index: usize) {
-        crowd.join(&self.chan.receiving, &self.node, index);
+        crowd.join(&self.chan.receiving, self.node(), index);
         self.chan.sending.nudge(Some(me));
     }
 
@@ -85,7 +98,8 @@ impl<T> Operation for Receive<'_, T> {
 /// Sends to a channel.
 pub struct Offer<'a, T> {
     pub(super) chan: &'a Chan<T>,
-    node: Node<T>,
+    /// Made when it has to wait.
+    node: OnceCell<Node<T>>,
 }
 
 impl<'a, T> Offer<'a, T> {
@@ -95,7 +109,7 @@ impl<'a, T> Offer<'a, T> {
     pub fn new(sender: &'a Sender<T>) -> Offer<'a, T> {
         Offer {
             chan: sender.chan(),
-            node: Node::new(Tag::Offer, None),
+            node: OnceCell::new(),
         }
     }
 
@@ -117,7 +131,8 @@ impl<T> Operation for Offer<'_, T> {
     fn perform(&self, _: Option<&Waiter>) {}
 
     fn join<'env>(&'env self, crowd: &Crowd<'env>, _: &Waiter, index: usize) {
-        crowd.join(&self.chan.sending, &self.node, index);
+        let node = self.node.get_or_init(|| Node::new(Tag::Offer, None));
+        crowd.join(&self.chan.sending, node, index);
     }
 
     fn is_offered(&self) -> bool {
