@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use backends::{backends, on_each};
 use corobin::net::{TcpListener, TcpStream, UnixStream};
-use corobin::{IoBackend, RunError, Runtime, scope, spawn, timeout, yield_now};
+use corobin::{IoBackend, RunError, Runtime, scope, sleep, spawn, timeout, yield_now};
 
 #[test]
 fn a_deadlock_is_found_when_nobody_waits_for_a_descriptor() {
@@ -147,5 +147,76 @@ fn waits_are_told_with_their_place() {
         );
         two.write_all(b"x").unwrap();
         read.join().unwrap();
+    });
+}
+
+/// Whose time has always come when nobody is ready: the loop never sleeps.
+#[test]
+fn timers_that_are_always_due_do_not_starve_a_socket() {
+    on_each(|| {
+        let (mut near, mut far) = UnixStream::pair().unwrap();
+        let has_read = Cell::new(false);
+        scope(|s| {
+            s.spawn(|| {
+                near.read_exact(&mut [0]).unwrap();
+                has_read.set(true);
+            });
+            s.spawn(|| {
+                for _ in 0..1_000_000 {
+                    if has_read.get() {
+                        return;
+                    }
+                    sleep(Duration::from_nanos(1));
+                }
+                panic!("nobody looked at the socket");
+            });
+            yield_now();
+            far.write_all(b"x").unwrap();
+        });
+    });
+}
+
+/// Mail is there when nobody is ready: the loop never sleeps.
+#[test]
+fn mail_does_not_starve_a_socket() {
+    on_each(|| {
+        let (mut near, mut far) = UnixStream::pair().unwrap();
+        let has_read = Cell::new(false);
+        scope(|s| {
+            s.spawn(|| {
+                near.read_exact(&mut [0]).unwrap();
+                has_read.set(true);
+            });
+            s.spawn(|| {
+                for _ in 0..1_000_000 {
+                    if has_read.get() {
+                        return;
+                    }
+                    // What is spawned through a handle comes as mail, and its end too.
+                    corobin::handle().spawn(|| ()).join().unwrap();
+                }
+                panic!("nobody looked at the socket");
+            });
+            yield_now();
+            far.write_all(b"x").unwrap();
+        });
+    });
+}
+
+#[test]
+fn what_came_in_time_is_read_although_the_loop_is_late() {
+    const LIMIT: Duration = Duration::from_millis(20);
+    on_each(|| {
+        let (mut near, mut far) = UnixStream::pair().unwrap();
+        let (mut other, mut peer) = UnixStream::pair().unwrap();
+        near.set_read_timeout(Some(LIMIT)).unwrap();
+        let read = spawn(move || near.read(&mut [0; 8]));
+        let framed = spawn(move || timeout(LIMIT, || other.read(&mut [0; 8])));
+        yield_now();
+        far.write_all(b"in time").unwrap();
+        peer.write_all(b"in time").unwrap();
+        std::thread::sleep(2 * LIMIT);
+        assert_eq!(read.join().unwrap().unwrap(), 7);
+        assert_eq!(framed.join().unwrap().unwrap().unwrap(), 7);
     });
 }

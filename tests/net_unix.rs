@@ -322,3 +322,33 @@ fn an_address_without_a_name_is_no_address_to_connect_to() {
     let std = std::os::unix::net::UnixStream::connect_addr(&unnamed).unwrap_err();
     assert_eq!(ours.kind(), std.kind());
 }
+
+/// As the methods that std provides, but these know whose line it is.
+#[test]
+fn reads_and_writes_of_a_whole_tell_the_line_of_the_caller() {
+    fn lines() -> Vec<u32> {
+        let snapshot = corobin::snapshot();
+        let places = snapshot.coroutines.iter().filter_map(|info| info.waits_at);
+        let own = places.filter(|at| at.file() == file!());
+        own.map(|at| at.line()).collect()
+    }
+    on_each(|| {
+        let (a, b) = UnixStream::pair().unwrap();
+        let (mut c, d) = UnixStream::pair().unwrap();
+        let (reads, mut writes) = b.try_clone().unwrap().split();
+        let first = line!() + 2;
+        let all = [
+            spawn(move || (&a).read_exact(&mut [0; 6]).map(drop)),
+            spawn(move || { reads }.read_to_end(&mut Vec::new()).map(drop)),
+            spawn(move || (&d).read_to_string(&mut String::new()).map(drop)),
+        ];
+        corobin::yield_now();
+        assert_eq!(lines(), [first, first + 1, first + 2]);
+        write!(writes, "{}-part", 2).unwrap();
+        write!(c, "{}", 7).unwrap();
+        drop((b, c, writes));
+        for one in all {
+            one.join().unwrap().unwrap();
+        }
+    });
+}

@@ -209,6 +209,8 @@ macro_rules! read_write {
                 }
                 self.read_vectored_at(Location::caller(), bufs)
             }
+
+            crate::io::whole::whole_reads!();
         }
 
         impl Write for $($type)+ {
@@ -222,6 +224,8 @@ macro_rules! read_write {
             fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
                 self.write_vectored_at(Location::caller(), bufs)
             }
+
+            crate::io::whole::whole_writes!();
 
             #[inline]
             fn flush(&mut self) -> io::Result<()> {

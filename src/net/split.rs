@@ -109,6 +109,8 @@ where
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         (&*self.stream).read_vectored(bufs)
     }
+
+    crate::io::whole::whole_reads!();
 }
 
 impl<S: Stream> Write for WriteHalf<S>
@@ -125,6 +127,8 @@ where
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         (&**self.get()).write_vectored(bufs)
     }
+
+    crate::io::whole::whole_writes!();
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())

@@ -101,6 +101,8 @@ macro_rules! reads {
             fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
                 self.0.read_with(|fd| Ok(rustix::io::readv(fd, bufs)?))
             }
+
+            crate::io::whole::whole_reads!();
         }
     )*};
 }
@@ -119,6 +121,8 @@ macro_rules! writes {
             fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
                 self.0.write_with(|fd| Ok(rustix::io::writev(fd, bufs)?))
             }
+
+            crate::io::whole::whole_writes!();
 
             fn flush(&mut self) -> io::Result<()> {
                 Ok(())

@@ -105,7 +105,9 @@ impl Poll {
         if let Some(precise) = timeout.filter(|timeout| timeout.tv_nsec % 1_000_000 != 0) {
             // What epoll_wait would round to milliseconds.
             let mut epoll = [PollFd::new(&self.epoll, PollFlags::IN)];
-            let _ = rustix::event::poll(&mut epoll, Some(&precise));
+            if rustix::event::poll(&mut epoll, Some(&precise)) == Ok(0) {
+                return;
+            }
             timeout = Some(Timespec::default());
         }
         // An error is an interrupted sleep; the loop looks again.

@@ -145,8 +145,8 @@ impl Scheduler {
         }
     }
 
-    /// As [`live`](Self::live), for those that may be born cancelled or get no stack of
-    /// their own.
+    /// As [`live`](Self::live), for those that may be born cancelled, and on stacks of
+    /// another size than the default: the one in reserve may be such.
     #[inline(never)]
     fn live_apart(&self, raw: Raw, task: &Task) {
         let born_cancelled = task.has(flag::CANCELLED)

@@ -60,6 +60,8 @@ impl Scheduler {
         self.look(true);
     }
 
+    /// As [`look_outside`](Self::look_outside); not at descriptors if a sleep has just done
+    /// that.
     #[inline(always)]
     fn look(&self, at_descriptors: bool) {
         let steps = u64::from(STEPS - self.steps_left.get());
@@ -150,14 +152,16 @@ impl Scheduler {
 
     /// Nobody is ready: sleeps until somebody is. False if that can never be.
     pub(super) fn wait_outside(&self) -> bool {
+        let mut has_slept = false;
         loop {
             // Before the look: who sends and then closes the last door must not
             // be missed by both.
             let has_doors = self.inbox.has_doors();
-            // A sleep looks at descriptors too: two system calls would be one too many. But
-            // virtual time jumps only if nobody has come, and who watches wants to see only
-            // real sleeps.
-            self.look(self.clock.is_virtual() || self.is_observed());
+            if has_slept {
+                self.look(false);
+            } else if !self.may_sleep_at_once() {
+                self.look(true);
+            }
             if !self.ready.is_empty() {
                 return true;
             }
@@ -169,25 +173,35 @@ impl Scheduler {
                     Some(deadline) if self.jobs.get() == 0 => {
                         self.clock.jump(deadline);
                         self.fire_due(deadline);
+                        has_slept = false;
                         continue;
                     }
                     None if !expects_news => return false,
                     _ => self.sleep_outside(self.trim()),
                 }
-                continue;
+            } else {
+                if next.is_none() && !expects_news {
+                    return false;
+                }
+                let until = next.map(|deadline| {
+                    let until = deadline.saturating_sub(self.clock.now());
+                    let crowd = self.timers.borrow().len() >= CROWD;
+                    if crowd { until.max(GRAIN) } else { until }
+                });
+                let trim = self.trim();
+                let timeout = [until, trim].into_iter().flatten().min();
+                self.sleep_outside(timeout);
             }
-            if next.is_none() && !expects_news {
-                return false;
-            }
-            let until = next.map(|deadline| {
-                let until = deadline.saturating_sub(self.clock.now());
-                let crowd = self.timers.borrow().len() >= CROWD;
-                if crowd { until.max(GRAIN) } else { until }
-            });
-            let trim = self.trim();
-            let timeout = [until, trim].into_iter().flatten().min();
-            self.sleep_outside(timeout);
+            has_slept = true;
         }
+    }
+
+    /// Whether only descriptors can have news, which a sleep looks at too: two system calls
+    /// would be one too many. What is due comes after what has come in, so timers and mail
+    /// want a look at descriptors first; and who watches wants to see only real sleeps.
+    fn may_sleep_at_once(&self) -> bool {
+        let is_quiet = self.timers.borrow().is_empty() && !self.inbox.has_mail();
+        is_quiet && !self.is_observed()
     }
 
     /// Sleeps until there is mail, news of a descriptor, or `timeout` has passed;
@@ -222,6 +236,8 @@ impl Scheduler {
 
     fn trim(&self) -> Option<Duration> {
         self.none_runs();
-        self.stacks.trim(|| self.clock.real_now())
+        let left = self.stacks.trim(|| self.clock.real_now())?;
+        // There is no hurry, and whole milliseconds are slept with one system call.
+        Some(Duration::from_millis(left.as_micros().div_ceil(1000) as u64))
     }
 }

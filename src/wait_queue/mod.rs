@@ -112,7 +112,7 @@ impl<T> WaitQueue<T> {
 
     /// The first node that `wanted` says yes to, of a waiter that takes what it is
     /// handed and is not `me`. Those who do not take anything any more are
-    /// unlinked on the way. `wanted` may be asked twice of the first.
+    /// unlinked on the way. `wanted` may be asked more than once of the first.
     #[inline(always)]
     fn find(
         &self,

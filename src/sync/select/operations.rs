@@ -31,8 +31,8 @@ pub trait Operation {
 /// Receives from a channel.
 pub struct Receive<'a, T> {
     pub(super) chan: &'a Chan<T>,
-    /// Made when it has to wait. Holds the item if this was picked while it stood in the
-    /// queue.
+    /// Made when it stands in a queue for the first time. Holds the item if this was picked
+    /// there.
     node: OnceCell<Node<T>>,
 }
 
@@ -98,7 +98,7 @@ impl<T> Operation for Receive<'_, T> {
 /// Sends to a channel.
 pub struct Offer<'a, T> {
     pub(super) chan: &'a Chan<T>,
-    /// Made when it has to wait.
+    /// Made when it stands in a queue for the first time.
     node: OnceCell<Node<T>>,
 }
 
