@@ -9,6 +9,10 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::rc::Rc;
 use std::time::Duration;
 
+#[path = "common/backends.rs"]
+mod backends;
+use backends::on_each;
+
 #[path = "common/temp_dir.rs"]
 mod temp_dir;
 use temp_dir::TempDir;
@@ -21,7 +25,7 @@ fn sh(script: &str) -> Command {
 
 #[test]
 fn smoke() {
-    run(|| {
+    on_each(|| {
         let output = sh("echo out; echo err >&2; exit 3").output().unwrap();
         assert_eq!(output.status.code(), Some(3));
         assert_eq!(output.stdout, b"out\n");
@@ -32,7 +36,7 @@ fn smoke() {
 #[test]
 fn what_is_set_arrives_and_can_be_read_back() {
     let dir = TempDir::new();
-    run(|| {
+    on_each(|| {
         let mut command = Command::new("sh");
         command.arg("-c").args(["echo $0 $A $B $C; pwd"]);
         command
@@ -64,7 +68,7 @@ fn what_is_set_arrives_and_can_be_read_back() {
 #[test]
 fn errors_are_those_of_std() {
     let dir = TempDir::new();
-    run(|| {
+    on_each(|| {
         let name = "/no/such/program";
         let ours = Command::new(name).spawn().unwrap_err();
         let stds = std::process::Command::new(name).spawn().unwrap_err();
@@ -90,7 +94,7 @@ fn errors_are_those_of_std() {
 #[test]
 fn streams_are_set_as_with_std() {
     let dir = TempDir::new();
-    run(|| {
+    on_each(|| {
         // `output` gives nothing to read, and collects; unless told otherwise.
         let mut cat = Command::new("cat");
         assert!(cat.output().unwrap().status.success());
@@ -119,7 +123,7 @@ fn streams_are_set_as_with_std() {
 
 #[test]
 fn a_conversation_over_pipes_blocks_only_its_coroutine() {
-    run(|| {
+    on_each(|| {
         let ticks = Rc::new(Cell::new(0_u32));
         let ticker = spawn({
             let ticks = Rc::clone(&ticks);
@@ -154,7 +158,7 @@ fn a_conversation_over_pipes_blocks_only_its_coroutine() {
 fn more_than_a_pipe_holds_on_both_streams_is_no_deadlock() {
     let out = "head -c 1000000 /dev/zero";
     let err = "head -c 900000 /dev/zero >&2";
-    run(|| {
+    on_each(|| {
         for script in [
             format!("{out}; {err}"),
             format!("{err}; {out}"),
@@ -171,7 +175,7 @@ fn more_than_a_pipe_holds_on_both_streams_is_no_deadlock() {
 
 #[test]
 fn vectored_and_shared_ends() {
-    run(|| {
+    on_each(|| {
         let mut cat = Command::new("cat");
         cat.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = cat.spawn().unwrap();
@@ -192,7 +196,7 @@ fn vectored_and_shared_ends() {
 
 #[test]
 fn a_reader_that_is_gone_is_a_broken_pipe() {
-    run(|| {
+    on_each(|| {
         let mut child = sh("exec <&-; echo; sleep 100")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -208,7 +212,7 @@ fn a_reader_that_is_gone_is_a_broken_pipe() {
 
 #[test]
 fn the_status_is_kept() {
-    run(|| {
+    on_each(|| {
         let mut child = sh("exit 7").spawn().unwrap();
         let status = child.wait().unwrap();
         assert_eq!(status.code(), Some(7));
@@ -222,7 +226,7 @@ fn the_status_is_kept() {
 
 #[test]
 fn a_kill_ends_the_wait() {
-    run(|| {
+    on_each(|| {
         let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
         assert_eq!(child.try_wait().unwrap(), None);
         assert!(child.id() > 0);
@@ -233,7 +237,7 @@ fn a_kill_ends_the_wait() {
 
 #[test]
 fn a_hundred_at_once() {
-    run(|| {
+    on_each(|| {
         let children: Vec<_> = (0..100)
             .map(|n| {
                 spawn(move || {
@@ -257,7 +261,7 @@ fn is_blocking(fd: &impl AsFd) -> bool {
 
 #[test]
 fn pipes_are_given_away_blocking() {
-    run(|| {
+    on_each(|| {
         let mut slow = sh("sleep 0.01; echo text")
             .stdout(Stdio::piped())
             .spawn()
@@ -292,7 +296,7 @@ fn pipes_are_given_away_blocking() {
 
 #[test]
 fn what_std_has_made_is_taken_over() {
-    run(|| {
+    on_each(|| {
         let mut command = std::process::Command::new("sh");
         command.args(["-c", "umask; cat"]).stdin(Stdio::piped());
         // SAFETY: the hook makes one system call.

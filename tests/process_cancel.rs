@@ -1,11 +1,15 @@
 //! Cancels and timeouts around child processes.
 
 use corobin::process::{Command, Stdio};
-use corobin::{Elapsed, JoinError, race, run, scope, sleep, spawn, timeout, yield_now};
+use corobin::{Elapsed, JoinError, race, scope, sleep, spawn, timeout, yield_now};
 use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
+
+#[path = "common/backends.rs"]
+mod backends;
+use backends::on_each;
 
 fn sh(script: &str) -> Command {
     let mut command = Command::new("sh");
@@ -15,7 +19,7 @@ fn sh(script: &str) -> Command {
 
 #[test]
 fn a_cancelled_wait_can_be_done_again() {
-    run(|| {
+    on_each(|| {
         let mut child = sh("read x; exit 3").stdin(Stdio::piped()).spawn().unwrap();
         let stdin = child.stdin.take();
         for _ in 0..3 {
@@ -36,7 +40,7 @@ fn a_cancelled_wait_can_be_done_again() {
 
 #[test]
 fn a_cancel_that_is_pending_comes_first_and_takes_nothing() {
-    run(|| {
+    on_each(|| {
         let mut child = sh("read x; exit 4").stdin(Stdio::piped()).spawn().unwrap();
         assert!(timeout(Duration::ZERO, || child.wait()).is_err());
         assert!(child.stdin.is_some(), "the wait had not begun");
@@ -47,7 +51,7 @@ fn a_cancel_that_is_pending_comes_first_and_takes_nothing() {
 
 #[test]
 fn a_cancel_kills_nobody() {
-    run(|| {
+    on_each(|| {
         let mut child = sh("sleep 0.05; echo done")
             .stdout(Stdio::piped())
             .spawn()
@@ -67,7 +71,7 @@ fn a_cancel_kills_nobody() {
 
 #[test]
 fn output_and_status_can_be_cut_short() {
-    run(|| {
+    on_each(|| {
         for n in 0..10 {
             let d = Duration::from_micros(n * 300);
             assert!(timeout(d, || sh("echo a; echo b >&2; sleep 5").output()).is_err());
@@ -84,8 +88,8 @@ fn output_and_status_can_be_cut_short() {
 
 #[test]
 fn reads_that_are_cut_short_lose_no_byte() {
-    let mut random = fastrand::Rng::with_seed(3);
-    run(|| {
+    on_each(|| {
+        let mut random = fastrand::Rng::with_seed(3);
         // Half-way it waits for a line, which comes after the first cut.
         let script = "i=0; while [ $i -lt 3000 ]; do \
                           [ $i -eq 1500 ] && read go; echo $i; i=$((i+1)); \
@@ -128,7 +132,7 @@ fn reads_that_are_cut_short_lose_no_byte() {
 
 #[test]
 fn writes_that_are_cut_short_have_written_what_they_say() {
-    run(|| {
+    on_each(|| {
         let mut child = sh("sleep 0.01; wc -c")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -160,7 +164,7 @@ fn writes_that_are_cut_short_have_written_what_they_say() {
 
 #[test]
 fn a_dropped_child_goes_on() {
-    run(|| {
+    on_each(|| {
         let mut child = sh("read x; echo still here")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -184,7 +188,7 @@ fn a_destructor_may_kill_and_wait_while_it_is_unwound() {
             assert_eq!(self.0.wait().unwrap().signal(), Some(9));
         }
     }
-    run(|| {
+    on_each(|| {
         let worker = spawn(|| {
             let mut child = Killed(Command::new("sleep").arg("1000").spawn().unwrap());
             child.0.wait().unwrap();

@@ -1,8 +1,12 @@
 //! No zombies are left; alone in its process, whose children it looks at.
 
 use corobin::process::{Command, Stdio};
-use corobin::{run, sleep, spawn, timeout};
+use corobin::{sleep, spawn, timeout};
 use std::time::Duration;
+
+#[path = "common/backends.rs"]
+mod backends;
+use backends::on_each;
 
 /// The states of our children: `Z` for a zombie.
 fn children() -> Vec<char> {
@@ -36,7 +40,7 @@ fn sleeper() -> Command {
 
 #[test]
 fn no_zombies_are_left() {
-    run(|| {
+    on_each(|| {
         // Those that are waited for.
         let waits: Vec<_> = (0..100)
             .map(|_| spawn(|| sleeper().status().unwrap().success()))

@@ -12,6 +12,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+#[path = "common/backends.rs"]
+mod backends;
+use backends::on_each;
+
 /// Sends it to this thread, which has handled it before this returns.
 fn raise(signal: i32) {
     signal_hook::low_level::raise(signal).unwrap();
@@ -19,7 +23,7 @@ fn raise(signal: i32) {
 
 #[test]
 fn smoke() {
-    run(|| {
+    on_each(|| {
         let signals = Signals::new([SIGUSR1]).unwrap();
         assert_eq!(signals.try_recv(), None);
         raise(SIGUSR1);
@@ -30,7 +34,7 @@ fn smoke() {
 
 #[test]
 fn only_the_coroutine_that_waits_blocks() {
-    run(|| {
+    on_each(|| {
         let log = Rc::new(RefCell::new(Vec::new()));
         let waiter = spawn({
             let log = Rc::clone(&log);
@@ -87,7 +91,7 @@ fn each_listener_sees_each_signal_on_every_thread() {
 
 #[test]
 fn a_cancelled_wait_takes_no_signal() {
-    run(|| {
+    on_each(|| {
         let signals = Rc::new(Signals::new([SIGIO]).unwrap());
         for _ in 0..20 {
             let waiter = spawn({
@@ -125,7 +129,7 @@ fn several_signals_come_in_order_and_by_iterator() {
 
 #[test]
 fn coroutines_that_share_one_share_its_signals() {
-    run(|| {
+    on_each(|| {
         let signals = Rc::new(Signals::new([SIGPROF]).unwrap());
         let waiters: Vec<_> = (0..4)
             .map(|_| {
@@ -164,7 +168,7 @@ fn a_listener_alone_does_not_prevent_the_report_of_a_deadlock() {
 
 #[test]
 fn handlers_run_on_small_stacks() {
-    run(|| {
+    on_each(|| {
         let signals = Signals::new([SIGVTALRM]).unwrap();
         let deep = corobin::Builder::new()
             .stack_size(16 << 10)
