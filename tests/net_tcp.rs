@@ -173,6 +173,42 @@ fn nonblocking_sockets_never_wait() {
     });
 }
 
+/// It shares the open file, and with it what was a matter of the whole socket.
+#[test]
+fn a_duplicate_that_is_given_to_std_does_not_block_the_loop() {
+    on_each(|| {
+        let (one, two) = pair();
+        let duplicate: std::net::TcpStream = one.try_clone().unwrap().into();
+        duplicate.set_nonblocking(false).unwrap();
+        let other: std::net::TcpStream = two.try_clone().unwrap().into();
+        // Ends the test if the loop is blocked.
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_secs(20));
+            let _ = (&other).write(b"late");
+        });
+        let writer = spawn(move || {
+            (&two).write_all(b"peek").unwrap();
+            yield_now();
+            two
+        });
+        let mut buf = [0; 4];
+        assert_eq!(one.peek(&mut buf).unwrap(), 4);
+        (&one).read_exact(&mut buf).unwrap();
+        assert_eq!(&buf, b"peek");
+        let two = writer.join().unwrap();
+        let reader = spawn(move || {
+            let mut all = vec![0; 1 << 24];
+            (&two).read_exact(&mut all).unwrap();
+            (&two).write_all(b"done").unwrap();
+        });
+        // More than the socket takes at once.
+        (&one).write_all(&vec![7; 1 << 24]).unwrap();
+        (&one).read_exact(&mut buf).unwrap();
+        assert_eq!(&buf, b"done");
+        reader.join().unwrap();
+    });
+}
+
 #[test]
 fn peek_leaves_the_data() {
     on_each(|| {

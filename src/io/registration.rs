@@ -237,7 +237,7 @@ impl Registration {
                 ring::receive(scheduler, uring, fd, waiting, buf, drained)
             }
             None => self.run(fd, waiting, || {
-                match recv(fd, &mut *buf, RecvFlags::empty()) {
+                match recv(fd, &mut *buf, RecvFlags::DONTWAIT) {
                     Err(Errno::AGAIN) if waiting.has_ended() => Ok(0),
                     result => Ok(result?.0),
                 }
@@ -258,7 +258,9 @@ impl Registration {
     ) -> io::Result<usize> {
         match Registration::uring(waiting) {
             Some((scheduler, uring)) => ring::send(scheduler, uring, fd, waiting, buf),
-            None => self.run(fd, waiting, || Ok(send(fd, buf, SendFlags::NOSIGNAL)?)),
+            None => self.run(fd, waiting, || {
+                Ok(send(fd, buf, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?)
+            }),
         }
     }
 

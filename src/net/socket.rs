@@ -202,9 +202,11 @@ impl<T: AsFd> Socket<T> {
     /// # Errors
     /// As recv(2).
     pub(super) fn peek(&self, at: At, buf: &mut [u8]) -> io::Result<usize> {
-        self.read_with(at, |io| match recv(io, &mut *buf, RecvFlags::PEEK) {
-            Err(Errno::AGAIN) if self.has_ended() => Ok(0),
-            result => Ok(result?.0),
+        self.read_with(at, |io| {
+            match recv(io, &mut *buf, RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+                Err(Errno::AGAIN) if self.has_ended() => Ok(0),
+                result => Ok(result?.0),
+            }
         })
     }
 
