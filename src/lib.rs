@@ -164,6 +164,7 @@ mod trace;
 mod unwind;
 #[allow(unsafe_code)]
 mod wait_queue;
+mod whole;
 mod workers;
 
 pub use block_on::block_on;

@@ -272,3 +272,22 @@ fn a_read_of_a_pipe_gives_what_is_there() {
         assert_eq!(file.read(&mut buf).unwrap(), 2);
     });
 }
+
+#[test]
+fn formatted_text_is_written_whole_or_not_at_all() {
+    struct Fails;
+    impl std::fmt::Display for Fails {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            Err(std::fmt::Error)
+        }
+    }
+    let dir = TempDir::new();
+    let path = dir.path().join("text");
+    run(|| {
+        let mut file = File::create(&path).unwrap();
+        writeln!(file, "{} and {}", 1, 2).unwrap();
+        assert!(write!(file, "never {Fails}").is_err());
+        write!(&file, "{:>4}", 3).unwrap();
+    });
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "1 and 2\n   3");
+}

@@ -1,5 +1,6 @@
 //! A file's bytes: `Read`, `Write`, `Seek`, `FileExt`.
 
+use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 
@@ -8,6 +9,7 @@ use rustix::fs::{FileType, fstat};
 use crate::scheduler;
 use crate::suspend::{begin_operation, yield_now};
 use crate::to_thread::try_to_thread;
+use crate::whole;
 
 use super::File;
 
@@ -134,6 +136,12 @@ impl Write for &File {
         self.call_at_cursor(|mut file| file.write_all(buf))
     }
 
+    /// Formats first, and writes in one blocking call.
+    #[track_caller]
+    fn write_fmt(&mut self, format: fmt::Arguments<'_>) -> io::Result<()> {
+        whole::write_fmt(self, format)
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -212,6 +220,11 @@ impl Read for File {
 }
 
 impl Write for File {
+    #[track_caller]
+    fn write_fmt(&mut self, format: fmt::Arguments<'_>) -> io::Result<()> {
+        (&*self).write_fmt(format)
+    }
+
     #[track_caller]
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         (&*self).write(buf)

@@ -11,7 +11,6 @@ mod registration;
 mod ring;
 mod stdin;
 mod turns;
-pub(crate) mod whole;
 
 pub use adapter::Async;
 pub use output::{Stderr, Stdout, copy, stderr, stdout};

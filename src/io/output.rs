@@ -50,9 +50,8 @@ macro_rules! output {
 
             /// Formats first, and writes in one call.
             #[track_caller]
-            fn write_fmt(&mut self, text: std::fmt::Arguments<'_>) -> io::Result<()> {
-                let text = std::fmt::format(text);
-                self.write_all(text.as_bytes())
+            fn write_fmt(&mut self, format: std::fmt::Arguments<'_>) -> io::Result<()> {
+                crate::whole::write_fmt(self, format)
             }
 
             #[track_caller]

@@ -210,7 +210,7 @@ macro_rules! read_write {
                 self.read_vectored_at(Location::caller(), bufs)
             }
 
-            crate::io::whole::whole_reads!();
+            crate::whole::whole_reads!();
         }
 
         impl Write for $($type)+ {
@@ -225,7 +225,7 @@ macro_rules! read_write {
                 self.write_vectored_at(Location::caller(), bufs)
             }
 
-            crate::io::whole::whole_writes!();
+            crate::whole::whole_writes!();
 
             #[inline]
             fn flush(&mut self) -> io::Result<()> {

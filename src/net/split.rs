@@ -110,7 +110,7 @@ where
         (&*self.stream).read_vectored(bufs)
     }
 
-    crate::io::whole::whole_reads!();
+    crate::whole::whole_reads!();
 }
 
 impl<S: Stream> Write for WriteHalf<S>
@@ -128,7 +128,7 @@ where
         (&**self.get()).write_vectored(bufs)
     }
 
-    crate::io::whole::whole_writes!();
+    crate::whole::whole_writes!();
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())

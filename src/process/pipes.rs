@@ -102,7 +102,7 @@ macro_rules! reads {
                 self.0.read_with(|fd| Ok(rustix::io::readv(fd, bufs)?))
             }
 
-            crate::io::whole::whole_reads!();
+            crate::whole::whole_reads!();
         }
     )*};
 }
@@ -122,7 +122,7 @@ macro_rules! writes {
                 self.0.write_with(|fd| Ok(rustix::io::writev(fd, bufs)?))
             }
 
-            crate::io::whole::whole_writes!();
+            crate::whole::whole_writes!();
 
             fn flush(&mut self) -> io::Result<()> {
                 Ok(())

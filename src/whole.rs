@@ -90,7 +90,7 @@ pub(crate) fn write_fmt(writer: &mut impl Write, format: fmt::Arguments<'_>) -> 
     if fmt::write(&mut text, format).is_err() {
         return Err(io::Error::other("formatter error"));
     }
-    write_all(writer, text.as_bytes())
+    writer.write_all(text.as_bytes())
 }
 
 /// Inside of an `impl Read`.
@@ -99,17 +99,17 @@ macro_rules! whole_reads {
         #[inline]
         #[track_caller]
         fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<()> {
-            crate::io::whole::read_exact(self, buf)
+            crate::whole::read_exact(self, buf)
         }
 
         #[track_caller]
         fn read_to_end(&mut self, buf: &mut Vec<u8>) -> io::Result<usize> {
-            crate::io::whole::read_to_end(self, buf)
+            crate::whole::read_to_end(self, buf)
         }
 
         #[track_caller]
         fn read_to_string(&mut self, buf: &mut String) -> io::Result<usize> {
-            crate::io::whole::read_to_string(self, buf)
+            crate::whole::read_to_string(self, buf)
         }
     };
 }
@@ -120,13 +120,13 @@ macro_rules! whole_writes {
         #[inline]
         #[track_caller]
         fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
-            crate::io::whole::write_all(self, buf)
+            crate::whole::write_all(self, buf)
         }
 
         /// Written out first, and then sent in one go.
         #[track_caller]
         fn write_fmt(&mut self, format: std::fmt::Arguments<'_>) -> io::Result<()> {
-            crate::io::whole::write_fmt(self, format)
+            crate::whole::write_fmt(self, format)
         }
     };
 }
