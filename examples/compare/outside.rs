@@ -21,18 +21,40 @@ pub fn versions() -> Vec<String> {
         .collect()
 }
 
-/// Nothing if there is no Python, or it lacks the module that the program needs.
-pub fn python(name: &str, program: &'static str, n: u64, times: u64) -> Option<Contender> {
-    static PRESENT: LazyLock<bool> = LazyLock::new(|| said_by("python3", &["--version"]).is_some());
-    static GREENLET: LazyLock<bool> =
-        LazyLock::new(|| said_by("python3", &["-c", "import greenlet; print()"]).is_some());
-    if !*PRESENT || program == "greenlets" && !*GREENLET {
-        return None;
-    }
-    let (n, times) = (n.to_string(), times.to_string());
-    Some(Contender::new(name, move || {
-        number("python3", &["-c", PYTHON, program, &n, &times])
-    }))
+/// Nothing if there is no Python, or it lacks what the program begins with.
+pub fn python(name: &str, program: &str, n: u64, times: u64) -> Option<Contender> {
+    static PRESENT: LazyLock<bool> = LazyLock::new(|| imports("asyncio"));
+    static GREENLET: LazyLock<bool> = LazyLock::new(|| imports("greenlet"));
+    static GEVENT: LazyLock<bool> = LazyLock::new(|| imports("gevent"));
+    static UVLOOP: LazyLock<bool> = LazyLock::new(|| imports("uvloop"));
+    let is_there = match program.split('_').next() {
+        Some("greenlets") => *GREENLET,
+        Some("gevent") => *GEVENT,
+        Some("uvloop") => *UVLOOP,
+        _ => *PRESENT,
+    };
+    let (program, n, times) = (program.to_owned(), n.to_string(), times.to_string());
+    is_there.then(|| {
+        Contender::new(name, move || {
+            number("python3", &["-c", PYTHON, &program, &n, &times])
+        })
+    })
+}
+
+/// The same program on each event loop that Python has.
+pub fn event_loops(suffix: &str, program: &str, n: u64, times: u64) -> Vec<Contender> {
+    let each = |name| {
+        let program = format!("{name}_{program}");
+        python(&format!("Python {name}{suffix}"), &program, n, times)
+    };
+    ["asyncio", "uvloop", "gevent"]
+        .into_iter()
+        .filter_map(each)
+        .collect()
+}
+
+fn imports(module: &str) -> bool {
+    said_by("python3", &["-c", &format!("import {module}; print()")]).is_some()
 }
 
 /// Nothing if there is no Go.

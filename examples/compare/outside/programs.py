@@ -113,12 +113,13 @@ async def asyncio_sleepers(n, times):
     return (time.process_time_ns() - begin) / n
 
 
-async def asyncio_parked(n, times):
-    def held():
-        with open("/proc/self/status") as status:
-            lines = dict(line.split(":", 1) for line in status)
-        return sum(int(lines[name].split()[0]) for name in ("VmRSS", "VmPTE"))
+def held():
+    with open("/proc/self/status") as status:
+        lines = dict(line.split(":", 1) for line in status)
+    return sum(int(lines[name].split()[0]) for name in ("VmRSS", "VmPTE"))
 
+
+async def asyncio_parked(n, times):
     event = asyncio.Event()
     before = held()
     tasks = [asyncio.create_task(event.wait()) for _ in range(n)]
@@ -127,6 +128,90 @@ async def asyncio_parked(n, times):
     event.set()
     for task in tasks:
         await task
+    return answer
+
+
+def gevent_yields(n, times):
+    import gevent
+
+    def body():
+        for _ in range(times):
+            gevent.sleep(0)
+
+    tasks = [gevent.spawn(body) for _ in range(n)]
+    begin = clock()
+    gevent.joinall(tasks, raise_error=True)
+    return (clock() - begin) / (n * times)
+
+
+def gevent_spawn(n, times):
+    import gevent
+
+    begin = clock()
+    for _ in range(times):
+        for task in [gevent.spawn(lambda: None) for _ in range(n)]:
+            task.get()
+    return (clock() - begin) / (n * times)
+
+
+def gevent_skynet(n, times):
+    import gevent
+
+    def tree(first, leaves):
+        if leaves == 1:
+            return first
+        each = leaves // 10
+        tasks = [gevent.spawn(tree, first + i * each, each) for i in range(10)]
+        return sum(task.get() for task in tasks)
+
+    begin = clock()
+    assert tree(0, n) == n * (n - 1) // 2
+    return (clock() - begin) / n
+
+
+def gevent_ping_pong(n, times):
+    import gevent
+    from gevent.queue import Queue
+
+    to_pong, to_ping = Queue(1), Queue(1)
+
+    def pong():
+        for _ in range(times):
+            to_ping.put(to_pong.get() + 1)
+
+    task = gevent.spawn(pong)
+    begin = clock()
+    for i in range(times):
+        to_pong.put(i)
+        assert to_ping.get() == i + 1
+    took = clock() - begin
+    task.get()
+    return took / times
+
+
+def gevent_sleepers(n, times):
+    import random
+
+    import gevent
+
+    random.seed(7)
+    begin = time.process_time_ns()
+    sleepers = [gevent.spawn(gevent.sleep, random.random()) for _ in range(n)]
+    gevent.joinall(sleepers, raise_error=True)
+    return (time.process_time_ns() - begin) / n
+
+
+def gevent_parked(n, times):
+    import gevent
+    from gevent.event import Event
+
+    event = Event()
+    before = held()
+    tasks = [gevent.spawn(event.wait) for _ in range(n)]
+    gevent.sleep(0)
+    answer = (held() - before) / n
+    event.set()
+    gevent.joinall(tasks, raise_error=True)
     return answer
 
 
@@ -140,8 +225,10 @@ def generator_next(n, times):
     return (clock() - begin) / times
 
 
-program = globals()[sys.argv[1]]
-answer = program(int(sys.argv[2]), int(sys.argv[3]))
-if asyncio.iscoroutine(answer):
-    answer = asyncio.run(answer)
-print(answer)
+name, run = sys.argv[1], asyncio.run
+if name.startswith("uvloop_"):
+    import uvloop
+
+    name, run = name.replace("uvloop_", "asyncio_"), uvloop.run
+answer = globals()[name](int(sys.argv[2]), int(sys.argv[3]))
+print(run(answer) if asyncio.iscoroutine(answer) else answer)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Scale, each};
 use crate::contenders::fan;
 use crate::contenders::sync::{corobin, may, threads, tokio};
-use crate::outside::{go, python};
+use crate::outside::{event_loops, go};
 use crate::rounds::Contender;
 use crate::rows::Row;
 
@@ -28,7 +28,7 @@ fn ping_pong(scale: Scale) -> Row {
     ];
     let times = scale.times(200_000);
     contenders.extend(go("goroutines, 1 core", "ping_pong", 1, times));
-    contenders.extend(python("Python asyncio", "asyncio_ping_pong", 1, times / 10));
+    contenders.extend(event_loops("", "ping_pong", 1, times / 10));
     Row::new("ping-pong, a round trip", "ns", contenders)
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Scale, each};
 use crate::contenders::{corobin, may, raw, skynet, threads, tokio};
-use crate::outside::{go, python};
+use crate::outside::{event_loops, go};
 use crate::rounds::Contender;
 use crate::rows::Row;
 
@@ -26,7 +26,7 @@ pub fn spawn_join(scale: Scale) -> Vec<Row> {
     ];
     let times = scale.times(200);
     contenders.extend(go("goroutines, 1 core", "spawn_join", BATCH, times));
-    contenders.extend(python("Python asyncio", "asyncio_spawn", BATCH, times / 8));
+    contenders.extend(event_loops("", "spawn", BATCH, times / 8));
     vec![Row::new("spawn + join", "ns", contenders)]
 }
 
@@ -47,7 +47,6 @@ pub fn skynet(scale: Scale) -> Vec<Row> {
     let leaves = most as u64;
     contenders.extend(go("goroutines, 1 core", "skynet", leaves, 1).map(faster));
     contenders.extend(go("goroutines, all cores", "skynet_all_cores", leaves, 1).map(faster));
-    let few = format!("Python asyncio, {} leaves", 10_000);
-    contenders.extend(python(&few, "asyncio_skynet", 10_000, 1));
+    contenders.extend(event_loops(", 10000 leaves", "skynet", 10_000, 1));
     vec![Row::new("skynet, a leaf", "ns", contenders)]
 }

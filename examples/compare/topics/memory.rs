@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::Scale;
 use crate::children::{self, Stages};
 use crate::contenders::may;
-use crate::outside::{go, python};
+use crate::outside::{event_loops, go};
 use crate::rounds::Contender;
 use crate::rows::Row;
 
@@ -47,12 +47,7 @@ pub fn rows(scale: Scale) -> Vec<Row> {
         });
     }
     parked.extend(go("goroutines, 100000", "parked", 100_000, 1));
-    parked.extend(python(
-        "Python asyncio, 100000",
-        "asyncio_parked",
-        100_000,
-        1,
-    ));
+    parked.extend(event_loops(", 100000", "parked", 100_000, 1));
     vec![
         Row::new("memory of one that waits", "KiB", parked).once(),
         Row::new("still held 5 s after all have ended", "%", held).once(),

@@ -7,7 +7,7 @@ use super::{Scale, each};
 #[cfg(target_arch = "x86_64")]
 use crate::contenders::floor;
 use crate::contenders::{by_age, corobin, may, raw, shuffled, threads, tokio};
-use crate::outside::{go, python};
+use crate::outside::{event_loops, go, python};
 use crate::rounds::Contender;
 use crate::rows::Row;
 
@@ -57,7 +57,7 @@ pub fn yields(scale: Scale) -> Vec<Row> {
             let turns = (turns / 20).max(1);
             let n = n as u64;
             contenders.extend(python("Python generators", "generators", n, turns));
-            contenders.extend(python("Python asyncio", "asyncio_yields", n, turns));
+            contenders.extend(event_loops("", "yields", n, turns));
             contenders.extend(python("Python greenlet", "greenlets", n, turns));
         }
         Row::new(format!("yield, {n} alive"), "ns", contenders).on_curve(CURVE, n)

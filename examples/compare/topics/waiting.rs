@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Scale, each, per_nano};
 use crate::children;
 use crate::contenders::{SleepCost, corobin, random_deadlines, threads, tokio};
-use crate::outside::{go, python};
+use crate::outside::{event_loops, go};
 use crate::rounds::Contender;
 use crate::rows::Row;
 
@@ -31,11 +31,9 @@ pub fn sleepers(scale: Scale) -> Vec<Row> {
     };
     let mut whole = row("spawn, sleep, join", |cost| cost.whole);
     let n = most as u64;
-    let others = [
-        go(&format!("goroutines, {n}"), "sleepers", n, 1),
-        python("Python asyncio, 10000", "asyncio_sleepers", 10_000, 1),
-    ];
-    whole.contenders.extend(others.into_iter().flatten());
+    let goroutines = go(&format!("goroutines, {n}"), "sleepers", n, 1);
+    let loops = event_loops(", 10000", "sleepers", 10_000, 1);
+    whole.contenders.extend(goroutines.into_iter().chain(loops));
     vec![whole, row("sleep, join", |cost| cost.sleeping)]
 }
 
