@@ -12,11 +12,11 @@ use super::lap::Lap;
 use super::meter::process_cpu;
 
 /// 64 KiB, and 16 KiB for crowds, where the page-table entries of wide stacks fill the cache.
-fn stack_size(n: usize) -> usize {
+pub fn stack_size(n: usize) -> usize {
     if n >= 10_000 { 16 << 10 } else { 64 << 10 }
 }
 
-fn run_with_stacks<T>(bytes: usize, f: impl FnOnce() -> T) -> T {
+pub fn run_with_stacks<T>(bytes: usize, f: impl FnOnce() -> T) -> T {
     let mut runtime = Runtime::builder().stack_size(bytes).build();
     runtime.as_mut().expect("a runtime").run(f)
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use corobin::sync::{Event, Mutex, Receiver, channel, unbounded};
 use corobin::{run, select, spawn, yield_now};
 
+use super::super::corobin::{run_with_stacks, stack_size};
 use super::CAPACITY;
 
 /// A number goes to and fro through two channels of capacity 1; `rounds` round trips.
@@ -116,8 +117,7 @@ pub fn recv_ready(times: u64) -> Duration {
 
 /// Wakes `n` that wait for an event, `rounds` times: from the `set` until all have run.
 pub fn event(n: usize, rounds: u64) -> Duration {
-    let runtime = corobin::Runtime::builder().stack_size(64 << 10).build();
-    runtime.expect("a runtime").run(|| {
+    run_with_stacks(stack_size(n), || {
         let (event, woken) = (Rc::new(Event::new()), Rc::new(Cell::new(0)));
         let handles: Vec<_> = (0..n)
             .map(|_| {
