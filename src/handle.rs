@@ -11,6 +11,7 @@ use crate::block_on::block_on;
 use crate::inbox::{Door, Inbox};
 use crate::scheduler::{self, Message, Remote, Scheduler};
 use crate::snapshot::title;
+use crate::spawn::assert_not_own;
 use crate::task::{Id, JoinError, Origin, Typed, flag};
 use crate::unwind::{is_cancel, message, quietly};
 
@@ -120,6 +121,9 @@ impl<T> RemoteJoinHandle<T> {
     /// # Errors
     /// [`JoinError::Panicked`] with the payload if the coroutine panicked,
     /// [`JoinError::Cancelled`] if it was cancelled or the run ended before it.
+    ///
+    /// # Panics
+    /// In the coroutine that this is the handle of.
     #[track_caller]
     pub fn join(self) -> Result<T, JoinError> {
         block_on(self)
@@ -131,6 +135,18 @@ impl<T> RemoteJoinHandle<T> {
     pub fn cancel(&self) {
         if !self.is_finished() {
             drop(self.inbox.send(Message::Cancel(self.number)));
+        }
+    }
+
+    fn assert_not_own(&self) {
+        let Some(scheduler) = scheduler::current() else {
+            return;
+        };
+        let remote = scheduler.remote.borrow();
+        let task = remote.get(&self.number).map(|remote| remote.task.clone());
+        drop(remote);
+        if let Some(task) = task {
+            assert_not_own(&task);
         }
     }
 
@@ -157,6 +173,7 @@ impl<T> Future for RemoteJoinHandle<T> {
         let old = state.waker.replace(waker);
         drop(state);
         drop(old);
+        self.assert_not_own();
         Poll::Pending
     }
 }

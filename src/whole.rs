@@ -54,16 +54,17 @@ pub(crate) fn read_to_end(reader: &mut impl Read, buf: &mut Vec<u8>) -> io::Resu
     }
 }
 
+/// What was read before an error is in `buf` too, if it is text.
 #[track_caller]
 pub(crate) fn read_to_string(reader: &mut impl Read, buf: &mut String) -> io::Result<usize> {
     let mut bytes = Vec::new();
-    let count = read_to_end(reader, &mut bytes)?;
-    let text = String::from_utf8(bytes).map_err(|_| {
+    let result = read_to_end(reader, &mut bytes);
+    let Ok(text) = String::from_utf8(bytes) else {
         let text = "stream did not contain valid UTF-8";
-        io::Error::new(io::ErrorKind::InvalidData, text)
-    })?;
+        return result.and(Err(io::Error::new(io::ErrorKind::InvalidData, text)));
+    };
     buf.push_str(&text);
-    Ok(count)
+    result
 }
 
 #[inline]

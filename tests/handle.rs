@@ -5,7 +5,7 @@ use corobin::{
     sleep, spawn, yield_now,
 };
 use std::cell::{Cell, RefCell};
-use std::panic::panic_any;
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc;
@@ -415,4 +415,21 @@ fn spawns_that_race_with_the_end_of_the_run_run_whole_or_not_at_all() {
     assert_eq!(finished + cancelled, 4 * ROUNDS);
     assert_eq!(ran.load(SeqCst), finished);
     assert_eq!(Arc::strong_count(&captures), 1);
+}
+
+#[test]
+fn whoever_joins_itself_is_told_so() {
+    run(|| {
+        let (give, own) = mpsc::channel::<RemoteJoinHandle<()>>();
+        let (tell, told) = mpsc::channel();
+        let handle = handle().spawn(move || {
+            let own = own.recv().unwrap();
+            let joined = catch_unwind(AssertUnwindSafe(|| own.join()));
+            tell.send(joined.unwrap_err().downcast::<String>()).unwrap();
+        });
+        give.send(handle).unwrap();
+        sleep(Duration::from_millis(1));
+        let text = told.recv().unwrap().unwrap();
+        assert!(text.contains("joins itself"), "{text}");
+    });
 }

@@ -150,57 +150,40 @@ fn waits_are_told_with_their_place() {
     });
 }
 
-/// Whose time has always come when nobody is ready: the loop never sleeps.
-#[test]
-fn timers_that_are_always_due_do_not_starve_a_socket() {
-    on_each(|| {
-        let (mut near, mut far) = UnixStream::pair().unwrap();
-        let has_read = Cell::new(false);
-        scope(|s| {
-            s.spawn(|| {
-                near.read_exact(&mut [0]).unwrap();
-                has_read.set(true);
-            });
-            s.spawn(|| {
-                for _ in 0..1_000_000 {
-                    if has_read.get() {
-                        return;
-                    }
-                    sleep(Duration::from_nanos(1));
-                }
-                panic!("nobody looked at the socket");
-            });
-            yield_now();
-            far.write_all(b"x").unwrap();
+/// Reads from a socket beside a coroutine that does `something` again and again.
+fn read_beside(something: impl Fn()) {
+    let (mut near, mut far) = UnixStream::pair().unwrap();
+    let has_read = Cell::new(false);
+    scope(|s| {
+        s.spawn(|| {
+            near.read_exact(&mut [0]).unwrap();
+            has_read.set(true);
         });
+        s.spawn(|| {
+            for _ in 0..1_000_000 {
+                if has_read.get() {
+                    return;
+                }
+                something();
+            }
+            panic!("nobody looked at the socket");
+        });
+        yield_now();
+        far.write_all(b"x").unwrap();
     });
 }
 
-/// Mail is there when nobody is ready: the loop never sleeps.
+/// Whose time has always come when nobody is ready: the loop never sleeps.
+#[test]
+fn timers_that_are_always_due_do_not_starve_a_socket() {
+    on_each(|| read_beside(|| sleep(Duration::from_nanos(1))));
+}
+
+/// What is spawned through a handle comes as mail, which is there when nobody is ready: the
+/// loop never sleeps.
 #[test]
 fn mail_does_not_starve_a_socket() {
-    on_each(|| {
-        let (mut near, mut far) = UnixStream::pair().unwrap();
-        let has_read = Cell::new(false);
-        scope(|s| {
-            s.spawn(|| {
-                near.read_exact(&mut [0]).unwrap();
-                has_read.set(true);
-            });
-            s.spawn(|| {
-                for _ in 0..1_000_000 {
-                    if has_read.get() {
-                        return;
-                    }
-                    // What is spawned through a handle comes as mail, and its end too.
-                    corobin::handle().spawn(|| ()).join().unwrap();
-                }
-                panic!("nobody looked at the socket");
-            });
-            yield_now();
-            far.write_all(b"x").unwrap();
-        });
-    });
+    on_each(|| read_beside(|| corobin::handle().spawn(|| ()).join().unwrap()));
 }
 
 #[test]

@@ -323,6 +323,22 @@ fn an_address_without_a_name_is_no_address_to_connect_to() {
     assert_eq!(ours.kind(), std.kind());
 }
 
+#[test]
+fn text_that_came_before_an_error_is_kept() {
+    on_each(|| {
+        let (a, b) = UnixStream::pair().unwrap();
+        a.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+        (&b).write_all(b"so far").unwrap();
+        let mut text = String::from("kept: ");
+        let error = (&a).read_to_string(&mut text).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        assert_eq!(text, "kept: so far");
+        (&b).write_all(&[0xff]).unwrap();
+        assert!((&a).read_to_string(&mut text).is_err());
+        assert_eq!(text, "kept: so far");
+    });
+}
+
 /// As the methods that std provides, but these know whose line it is.
 #[test]
 fn reads_and_writes_of_a_whole_tell_the_line_of_the_caller() {

@@ -221,11 +221,6 @@ impl Read for File {
 
 impl Write for File {
     #[track_caller]
-    fn write_fmt(&mut self, format: fmt::Arguments<'_>) -> io::Result<()> {
-        (&*self).write_fmt(format)
-    }
-
-    #[track_caller]
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         (&*self).write(buf)
     }
@@ -238,6 +233,11 @@ impl Write for File {
     #[track_caller]
     fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
         (&*self).write_all(buf)
+    }
+
+    #[track_caller]
+    fn write_fmt(&mut self, format: fmt::Arguments<'_>) -> io::Result<()> {
+        (&*self).write_fmt(format)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -160,7 +160,7 @@ impl Scheduler {
             if has_slept {
                 self.look(false);
             } else if !self.may_sleep_at_once() {
-                self.look(true);
+                self.look_outside();
             }
             if !self.ready.is_empty() {
                 return true;
