@@ -157,7 +157,8 @@ impl Runtime {
     ///
     /// # Errors
     /// [`RunError::Deadlock`] when nothing can happen any more; it is the
-    /// outcome even if `f` catches its unwinding and returns a value.
+    /// outcome even if `f` catches its unwinding and returns a value, or has
+    /// returned before, and coroutines hang in a [`shield`](crate::shield) after it.
     /// [`RunError::NoStack`] if the run could not begin.
     ///
     /// # Panics
@@ -185,16 +186,20 @@ impl Runtime {
         );
         let outcome = scheduler::run(&self.config, self.probes(), f, Location::caller())
             .map_err(RunError::NoStack)?;
-        if let Some(snapshot) = outcome.deadlock {
-            return Err(RunError::Deadlock(snapshot));
-        }
-        match outcome.main.claim() {
-            Some(Ok(value)) => Ok(value),
-            Some(Err(JoinError::Panicked(payload))) => resume_unwind(payload),
-            Some(Err(JoinError::Cancelled)) => {
+        let deadlock = outcome.deadlock.map(RunError::Deadlock);
+        match (outcome.main.claim(), deadlock) {
+            (Some(Err(JoinError::Panicked(payload))), deadlock) => {
+                if let Some(deadlock) = deadlock {
+                    log::error!("after the panic of the main coroutine: {deadlock}");
+                }
+                resume_unwind(payload)
+            }
+            (_, Some(deadlock)) => Err(deadlock),
+            (Some(Ok(value)), None) => Ok(value),
+            (Some(Err(JoinError::Cancelled)), None) => {
                 panic!("the main coroutine raised a cancel that was not its own")
             }
-            None => unreachable!("the main coroutine has ended"),
+            (None, None) => unreachable!("the main coroutine has ended"),
         }
     }
 

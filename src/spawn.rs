@@ -331,7 +331,9 @@ impl Coroutine {
     /// nothing happens.
     pub fn unpark(&self) {
         self.0.set(flag::TOKEN);
-        if let (Some(scheduler), Some(raw)) = (scheduler::current(), self.0.raw.get()) {
+        if let (Some(scheduler), Some(raw)) = (scheduler::current(), self.0.raw.get())
+            && raw.is_unparkable()
+        {
             scheduler.wake(raw);
         }
     }

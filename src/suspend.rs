@@ -8,7 +8,7 @@
 use std::cell::Cell;
 use std::panic::Location;
 
-use crate::coroutine::{Awaited, Wait};
+use crate::coroutine::{Awaited, Parking, Wait};
 use crate::scheduler::{self, Scheduler};
 use crate::task::flag;
 use crate::unwind::{Silent, raise};
@@ -63,8 +63,18 @@ fn raise_due(scheduler: &Scheduler) {
 /// Parks the running coroutine until it is woken, or raises what became due.
 #[inline(always)]
 pub(crate) fn park_on(scheduler: &Scheduler, what: &dyn Awaited, at: &'static Location<'static>) {
+    park_how(scheduler, what, at, Parking::Plain);
+}
+
+#[inline(always)]
+fn park_how(
+    scheduler: &Scheduler,
+    what: &dyn Awaited,
+    at: &'static Location<'static>,
+    how: Parking,
+) {
     checkpoint(scheduler);
-    if !leave_parked(scheduler, what, at, false) {
+    if !leave_parked(scheduler, what, at, how) {
         raise_due(scheduler);
     }
 }
@@ -76,12 +86,12 @@ pub(crate) fn park_or_due(
     at: &'static Location<'static>,
 ) -> bool {
     let may_wait = !scheduler.may_be_due() || due(scheduler).is_none();
-    may_wait && leave_parked(scheduler, what, at, false)
+    may_wait && leave_parked(scheduler, what, at, Parking::Plain)
 }
 
 /// Parks the running coroutine until it is woken, whatever becomes due.
 pub(crate) fn park_deaf(scheduler: &Scheduler, what: &dyn Awaited, at: &'static Location<'static>) {
-    leave_parked(scheduler, what, at, true);
+    leave_parked(scheduler, what, at, Parking::Deaf);
 }
 
 #[inline(always)]
@@ -89,12 +99,12 @@ fn leave_parked(
     scheduler: &Scheduler,
     what: &dyn Awaited,
     at: &'static Location<'static>,
-    deaf: bool,
+    how: Parking,
 ) -> bool {
     let since = Cell::new(scheduler.clock.last());
     let wait = Wait { what, at, since };
     let next = || scheduler.next_way();
-    scheduler.running().leave_parked(&wait, deaf, next);
+    scheduler.running().leave_parked(&wait, how, next);
     scheduler.running().comes_back()
 }
 
@@ -156,7 +166,7 @@ pub fn park() {
     checkpoint(scheduler);
     let running = scheduler.running();
     while !running.task().has(flag::TOKEN) {
-        park_on(scheduler, &"unpark", Location::caller());
+        park_how(scheduler, &"unpark", Location::caller(), Parking::ForToken);
     }
     running.task().clear(flag::TOKEN);
 }

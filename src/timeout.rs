@@ -112,7 +112,7 @@ where
 ///
 /// What was held off is met at the next suspension point after it; `shield`
 /// itself is none. The end of a run waits for shields, unless nothing else can
-/// happen any more: a [deadlock](crate::run) is unwound through them.
+/// happen any more: that is a [deadlock](crate::run), which is unwound through them.
 ///
 /// ```
 /// use corobin::{JoinError, run, shield, sleep, spawn, yield_now};

@@ -387,3 +387,32 @@ fn a_cancel_drops_the_future_in_block_on() {
         assert_eq!(*log.borrow(), ["future", "frame"]);
     });
 }
+
+/// An `unpark` ends no other wait, so it opens no gap in which the end could come before
+/// a cancel that was earlier.
+#[test]
+fn a_cancel_after_an_unpark_comes_before_the_end_that_is_waited_for() {
+    let waits: [fn(JoinHandle<()>); 3] = [
+        |other| drop(other.join()),
+        |other| drop(gather([other])),
+        |other| drop(block_on(other)),
+    ];
+    for wait in waits {
+        virtual_run(|| {
+            let other = spawn(park);
+            let end = other.coroutine().clone();
+            let returned = Rc::new(RefCell::new(false));
+            let log = Rc::clone(&returned);
+            let waiter = spawn(move || {
+                wait(other);
+                *log.borrow_mut() = true;
+            });
+            yield_now();
+            end.unpark();
+            waiter.coroutine().unpark();
+            waiter.cancel();
+            assert_cancelled(waiter.join());
+            assert!(!*returned.borrow());
+        });
+    }
+}

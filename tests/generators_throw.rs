@@ -458,3 +458,24 @@ fn an_expiry_that_is_raised_after_its_timeout_is_a_panic_of_who_throws() {
         });
     }
 }
+
+#[test]
+fn panic_in_a_captures_destructor_before_the_start_comes_back() {
+    struct Fails;
+    impl Drop for Fails {
+        fn drop(&mut self) {
+            panic_any("the capture failed");
+        }
+    }
+    let capture = Fails;
+    let mut generator = Generator::new(move |_: &Yielder<()>| {
+        let _capture = &capture;
+    });
+    let back = generator.throw(Box::new("thrown")).unwrap_err();
+    assert_eq!(text(&back), "the capture failed");
+    assert!(generator.is_complete());
+    assert_eq!(
+        text(&generator.throw(Box::new("again")).unwrap_err()),
+        "again"
+    );
+}

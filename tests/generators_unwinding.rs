@@ -8,7 +8,7 @@ use std::thread::panicking;
 use std::time::Duration;
 
 use corobin::GeneratorState::{Complete, Yielded};
-use corobin::{Generator, Runtime, Yielder, sleep, spawn, yield_now};
+use corobin::{Generator, Runtime, Yielder, park, sleep, spawn, yield_now};
 
 #[path = "common/on_drop.rs"]
 mod on_drop;
@@ -356,5 +356,32 @@ fn generator_shared_by_unwinding_and_other_coroutines() {
             assert!(!panicking());
         }
         assert!(matches!(handle.join(), Err(corobin::JoinError::Cancelled)));
+    });
+}
+
+/// A generator that yields in a destructor while the cancel of its coroutine unwinds it
+/// ends where it is resumed next; that coroutine was not cancelled, and says so.
+#[test]
+fn cancel_of_another_is_not_taken_for_an_own() {
+    in_virtual_time(|| {
+        let place = Rc::new(RefCell::new(None));
+        let theirs = Rc::clone(&place);
+        let cancelled = spawn(move || {
+            let mut generator = Generator::new(|y: &Yielder<&'static str>| {
+                let _guard = OnDrop(|| y.yield_("left in mid-unwind"));
+                park();
+            });
+            assert_eq!(generator.start(), Yielded("left in mid-unwind"));
+            *theirs.borrow_mut() = Some(generator);
+        });
+        yield_now();
+        cancelled.cancel();
+        cancelled.join().unwrap();
+        let heir = spawn(move || {
+            let generator = place.take();
+            generator.unwrap().send(());
+        });
+        let error = heir.join().unwrap_err();
+        assert!(error.to_string().contains("not its own"), "{error}");
     });
 }

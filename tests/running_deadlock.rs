@@ -401,3 +401,60 @@ fn report_of_many_is_written_to_its_end() {
     let deep = deadlock_of(|| chain(1000));
     assert_eq!(deep.to_string().matches("one-of-the-chain").count(), 1000);
 }
+
+/// What main leaves behind, and whether it is dropped in a coroutine.
+struct Left(Trail);
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        yield_now();
+        let own_name = corobin::try_current().is_some();
+        note(
+            &self.0,
+            format!("result dropped in a coroutine: {own_name}"),
+        );
+    }
+}
+
+#[test]
+fn shields_that_wait_for_each_other_after_main_are_a_deadlock() {
+    let trail = Trail::default();
+    let snapshot = deadlock_of(|| {
+        for name in ["one", "two"] {
+            let log = trail.clone();
+            drop(named(name, move || {
+                let _mark = Mark(log, name);
+                shield(park);
+            }));
+        }
+        yield_now();
+        Left(trail.clone())
+    });
+    let mut names: Vec<_> = snapshot
+        .coroutines
+        .iter()
+        .map(|it| it.name.clone())
+        .collect();
+    names.sort();
+    assert_eq!(names, [Some("one".into()), Some("two".into())]);
+    let lines = ["one", "result dropped in a coroutine: true", "two"];
+    assert_eq!(sorted(&trail), lines);
+}
+
+#[test]
+fn panic_of_main_comes_before_a_deadlock_after_it() {
+    let trail = Trail::default();
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        virtual_runtime().try_run(|| {
+            let log = trail.clone();
+            drop(spawn(move || {
+                let _mark = Mark(log, "child");
+                shield(park);
+            }));
+            yield_now();
+            std::panic::panic_any("main");
+        })
+    }));
+    assert_eq!(panicked.unwrap_err().downcast_ref(), Some(&"main"));
+    assert_eq!(entries(&trail), ["child"]);
+}

@@ -55,6 +55,20 @@ const INTERRUPTED: u8 = 1 << 4;
 const DEAF: u8 = 1 << 5;
 /// Its body is over, and what is left are destructors that nothing interrupts.
 const ENDING: u8 = 1 << 6;
+/// It waits for a token.
+const UNPARKABLE: u8 = 1 << 7;
+
+/// A wait, by what ends it besides a wake.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+pub(crate) enum Parking {
+    /// What is due there.
+    Plain = PARKED,
+    /// Nothing.
+    Deaf = PARKED | DEAF,
+    /// What is due there, and a token.
+    ForToken = PARKED | UNPARKABLE,
+}
 
 /// Whether a coroutine may be left to another one, not only to the loop.
 pub(crate) const TO_ANOTHER: bool = switch::TO_ANOTHER;
@@ -226,6 +240,10 @@ impl Raw {
         !pending && self.may_be_due()
     }
 
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.has(CANCELLED)
+    }
+
     /// Says that a frame of this coroutine is due. True if nothing was pending
     /// before.
     pub(crate) fn set_due(&self) -> bool {
@@ -277,8 +295,13 @@ impl Raw {
         if self.co().state.get() & STATE != PARKED {
             return None;
         }
-        self.remove(STATE);
+        self.remove(STATE | UNPARKABLE);
         Some(Ready::suspended(*self, self.frame()))
+    }
+
+    /// Whether it waits for a token.
+    pub(crate) fn is_unparkable(&self) -> bool {
+        self.has(UNPARKABLE)
     }
 
     /// As [`wake`](Self::wake), if it is parked and nothing else is to be said of it.
@@ -316,6 +339,11 @@ impl Raw {
         self.due_where_it_waits(ignore_shields)?;
         self.add(INTERRUPTED);
         self.wake()
+    }
+
+    /// Whether a shield holds off what is due where it waits.
+    pub(crate) fn is_shielded(&self) -> bool {
+        self.due_where_it_waits(false) != self.due_where_it_waits(true)
     }
 
     /// What may be raised in a suspended coroutine.
@@ -357,13 +385,13 @@ impl Raw {
         self.has(DEAF) || !self.has(INTERRUPTED) && !due()
     }
 
-    /// Leaves the running coroutine to `next`, until somebody wakes it; a `deaf` wait
-    /// is not interrupted. [`comes_back`](Self::comes_back) must follow.
+    /// Leaves the running coroutine to `next`, until its wait is ended.
+    /// [`comes_back`](Self::comes_back) must follow.
     #[inline(always)]
-    pub(crate) fn leave_parked(self, wait: &Wait<'_>, deaf: bool, next: impl FnOnce() -> To) {
+    pub(crate) fn leave_parked(self, wait: &Wait<'_>, how: Parking, next: impl FnOnce() -> To) {
         let seat = self.co();
         seat.wait.set(Some(NonNull::from(wait).cast()));
-        self.add(if deaf { PARKED | DEAF } else { PARKED });
+        self.add(how as u8);
         self.leave_to(|| (seat.frame.as_ptr(), next()));
     }
 

@@ -28,7 +28,7 @@ pub use yielder::Yielder;
 use raw::{DONE, Raw, RawPool};
 use yielder::Command;
 
-use crate::unwind::{Payload, Silent, raise, silent};
+use crate::unwind::{Payload, Silent, drop_quietly, raise, silent};
 use crate::{frames, stack};
 
 /// The words that a generator leaves with.
@@ -236,7 +236,8 @@ impl<Y: 'static, R: 'static, T: 'static> Generator<Y, R, T> {
     /// message, and runs the body to its next yield or to its end.
     ///
     /// Before the start the body never runs: its captures are dropped and the
-    /// payload comes back. After the end it comes straight back.
+    /// payload comes back, or what their destructors raise. After the end it comes
+    /// straight back.
     ///
     /// A suspension point if the body suspends.
     ///
@@ -267,10 +268,15 @@ impl<Y: 'static, R: 'static, T: 'static> Generator<Y, R, T> {
         match self.state {
             State::Complete => Err(payload),
             State::Running => panic!("throw: the generator is running"),
-            State::New => {
-                self.close();
-                Err(payload)
-            }
+            State::New => match catch_unwind(AssertUnwindSafe(|| self.close())) {
+                Ok(()) => Err(payload),
+                Err(raised) if silent(&*raised).is_some() => resume_unwind(raised),
+                // A panic of a capture's destructor is one of the body.
+                Err(raised) => {
+                    drop_quietly(payload);
+                    Err(raised)
+                }
+            },
             State::Suspended => {
                 assert!(
                     !self.yielder().unwinding.get(),
@@ -437,7 +443,7 @@ impl<Y: 'static, R: 'static, T: 'static> Drop for Generator<Y, R, T> {
                     crate::unwind::message(&*payload)
                 );
             }
-            crate::unwind::drop_quietly(payload);
+            drop_quietly(payload);
         }
     }
 }

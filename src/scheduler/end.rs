@@ -61,6 +61,7 @@ where
         frames::set_top(None);
         current::enter(&scheduler, || {
             scheduler.run_to_end();
+            scheduler.bury_outcome(main.task());
             scheduler.close();
         });
         frames::set_top(top);
@@ -85,18 +86,25 @@ impl Scheduler {
         if self.is_observed() {
             self.saw_deadlock();
         }
-        match self.phase.get() {
-            Phase::Running => {
-                let snapshot = self.snapshot(None);
-                *self.deadlock.borrow_mut() = Some(snapshot);
-                self.phase.set(Phase::Forcing);
-                self.cancel_all(true);
-            }
-            Phase::Ending => {
-                self.phase.set(Phase::Forcing);
-                self.cancel_all(true);
-            }
-            Phase::Forcing => self.abort_or_leak(),
+        let is_deadlock = match self.phase.get() {
+            Phase::Running => true,
+            // What hangs in destructors is no deadlock, but never ends.
+            Phase::Ending => self.stacks.busy().iter().any(Raw::is_shielded),
+            Phase::Forcing => return self.abort_or_leak(),
+        };
+        if is_deadlock {
+            *self.deadlock.borrow_mut() = Some(self.snapshot(None));
+        }
+        self.phase.set(Phase::Forcing);
+        self.cancel_all(true);
+    }
+
+    /// Drops the main coroutine's result, if the outcome is a deadlock that came after it.
+    fn bury_outcome(&self, main: &TaskRef) {
+        if main.holds_result() && self.deadlock.borrow().is_some() {
+            let main = main.clone();
+            self.spawn_undertaker(move |_| quietly(|| main.drop_result()));
+            self.run_to_end();
         }
     }
 
@@ -134,6 +142,10 @@ impl Scheduler {
             std::process::abort();
         }
         // A logger and a waker are user code, which runs in coroutines only.
+        self.spawn_undertaker(Scheduler::leak_the_others);
+    }
+
+    fn spawn_undertaker(&self, work: impl FnOnce(&Scheduler) + 'static) {
         let origin = Origin {
             parent: 0,
             spawned_at: Location::caller(),
@@ -142,9 +154,9 @@ impl Scheduler {
             flags: flag::DETACHED | flag::INTERNAL,
             children_of: None,
         };
-        let undertaker = Typed::new(origin, next_id(), || {
+        let undertaker = Typed::new(origin, next_id(), move || {
             if let Some(scheduler) = super::current() {
-                scheduler.leak_the_others();
+                work(scheduler);
             }
         });
         self.spawn(undertaker.task().clone());

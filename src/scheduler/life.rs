@@ -140,8 +140,7 @@ impl Scheduler {
             }
             self.is_gone(task);
         } else {
-            self.set_ending(raw);
-            self.bury(raw, task, end);
+            self.bury_run(raw, task, end);
         }
     }
 
@@ -162,10 +161,21 @@ impl Scheduler {
             self.set_ending(raw);
             drop_body(task)
         } else {
-            let end = task.run();
-            self.set_ending(raw);
-            end
+            return self.bury_run(raw, task, task.run());
         };
+        self.bury(raw, task, end);
+    }
+
+    /// Disposes of a body that has run, to this end.
+    #[inline(never)]
+    fn bury_run(&self, raw: Raw, task: &Task, mut end: End) {
+        // A generator that another coroutine had begun to unwind, or a payload that
+        // somebody has kept. `run` tells of the main coroutine by itself.
+        if end == End::Cancelled && !raw.is_cancelled() && !task.has(flag::MAIN) {
+            task.put_payload(Box::new("it raised a cancel that was not its own"));
+            end = End::Panicked;
+        }
+        self.set_ending(raw);
         self.bury(raw, task, end);
     }
 
@@ -177,7 +187,6 @@ impl Scheduler {
     }
 
     /// Disposes of what is left, then tells the world.
-    #[inline(never)]
     fn bury(&self, raw: Raw, task: &Task, end: End) {
         self.dispose(raw, task);
         self.tell_the_world(task, end);
