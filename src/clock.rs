@@ -10,17 +10,31 @@ pub(crate) struct Clock {
     stopped_at: Option<Cell<Duration>>,
     /// What it showed when it was last read.
     last: Cell<Duration>,
-    /// The same in milliseconds, for stamps.
-    stamp: Cell<u64>,
+    stamp: Cell<Stamp>,
 }
 
-/// A reading in milliseconds, in the few bytes that a task has left for it. Repeats
+/// A reading in milliseconds, of which a task keeps the lower five bytes. They repeat
 /// after 34 years.
 #[derive(Clone, Copy, Default)]
-#[repr(C, packed)]
-pub(crate) struct Stamp {
-    low: u32,
-    high: u8,
+pub(crate) struct Stamp(u64);
+
+impl Stamp {
+    pub(crate) const BYTES: usize = 5;
+
+    /// In a word above this many bits of something else, all of three bytes or less.
+    #[inline(always)]
+    pub(crate) fn above(self, bits: u32) -> u64 {
+        self.0 << bits
+    }
+
+    pub(crate) fn to_bytes(self) -> [u8; Stamp::BYTES] {
+        let [a, b, c, d, e, ..] = self.0.to_le_bytes();
+        [a, b, c, d, e]
+    }
+
+    pub(crate) fn from_bytes([a, b, c, d, e]: [u8; Stamp::BYTES]) -> Stamp {
+        Stamp(u64::from_le_bytes([a, b, c, d, e, 0, 0, 0]))
+    }
 }
 
 impl Clock {
@@ -43,26 +57,20 @@ impl Clock {
             None => self.real_now(),
         };
         self.last.set(now);
-        self.stamp
-            .set(now.as_secs() * 1000 + u64::from(now.subsec_millis()));
+        self.stamp.set(Stamp(now.as_millis() as u64));
         now
     }
 
     /// The last reading.
     #[inline(always)]
     pub(crate) fn stamp(&self) -> Stamp {
-        let stamp = self.stamp.get();
-        Stamp {
-            low: stamp as u32,
-            high: (stamp >> 32) as u8,
-        }
+        self.stamp.get()
     }
 
     /// From the reading of a stamp to the last one.
     pub(crate) fn age(&self, of: Stamp) -> Duration {
-        const MASK: u64 = (1 << 40) - 1;
-        let then = u64::from(of.high) << 32 | u64::from(of.low);
-        Duration::from_millis(self.stamp.get().wrapping_sub(then) & MASK)
+        const MASK: u64 = (1 << (8 * Stamp::BYTES)) - 1;
+        Duration::from_millis(self.stamp.get().0.wrapping_sub(of.0) & MASK)
     }
 
     /// What the last reading was.

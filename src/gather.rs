@@ -1,6 +1,7 @@
 //! Waiting for several coroutines.
 
 use std::fmt;
+use std::mem;
 use std::panic::Location;
 use std::rc::Rc;
 
@@ -40,7 +41,7 @@ use crate::task::{Group, Id, JoinError, Joiner};
 /// ```
 #[track_caller]
 pub fn gather<T>(handles: impl IntoIterator<Item = JoinHandle<T>>) -> Result<Vec<T>, JoinError> {
-    let mut gathered = Gathered::new(handles);
+    let mut gathered = Gathered::new(handles, true);
     let mut results: Vec<Option<T>> = gathered.handles.iter().map(|_| None).collect();
     while let Some((index, result)) = gathered.next(true, Location::caller()) {
         results[index] = Some(result?);
@@ -69,7 +70,7 @@ pub fn gather<T>(handles: impl IntoIterator<Item = JoinHandle<T>>) -> Result<Vec
 pub fn gather_results<T>(
     handles: impl IntoIterator<Item = JoinHandle<T>>,
 ) -> Vec<Result<T, JoinError>> {
-    let mut gathered = Gathered::new(handles);
+    let mut gathered = Gathered::new(handles, true);
     let mut results: Vec<_> = gathered.handles.iter().map(|_| None).collect();
     while let Some((index, result)) = gathered.next(true, Location::caller()) {
         results[index] = Some(result);
@@ -103,7 +104,7 @@ pub fn gather_results<T>(
 /// ```
 #[track_caller]
 pub fn as_completed<T>(handles: impl IntoIterator<Item = JoinHandle<T>>) -> AsCompleted<T> {
-    AsCompleted(Gathered::new(handles))
+    AsCompleted(Gathered::new(handles, false))
 }
 
 /// The iterator that [`as_completed`] returns.
@@ -134,9 +135,10 @@ struct Gathered<T> {
 }
 
 impl<T> Gathered<T> {
+    /// `handles` may suspend; whoever cancels what it gathers does so there too.
     #[track_caller]
-    fn new(handles: impl IntoIterator<Item = JoinHandle<T>>) -> Gathered<T> {
-        let handles: Vec<_> = handles.into_iter().map(Some).collect();
+    fn new(handles: impl IntoIterator<Item = JoinHandle<T>>, cancels: bool) -> Gathered<T> {
+        let handles = Collected::from(handles, cancels);
         let group = Rc::new(Group::default());
         let mut ended = Vec::new();
         for (index, handle) in (0..).zip(handles.iter().flatten()) {
@@ -190,6 +192,36 @@ impl<T> Gathered<T> {
             suspend::park_on(scheduler, self, at);
         }
         unwound.cancels = false;
+    }
+}
+
+/// Handles that have come so far.
+struct Collected<T> {
+    handles: Vec<Option<JoinHandle<T>>>,
+    cancels: bool,
+}
+
+impl<T> Collected<T> {
+    fn from(
+        handles: impl IntoIterator<Item = JoinHandle<T>>,
+        cancels: bool,
+    ) -> Vec<Option<JoinHandle<T>>> {
+        let handles = handles.into_iter();
+        let mut collected = Collected {
+            handles: Vec::with_capacity(handles.size_hint().0),
+            cancels,
+        };
+        handles.for_each(|handle| collected.handles.push(Some(handle)));
+        collected.cancels = false;
+        mem::take(&mut collected.handles)
+    }
+}
+
+impl<T> Drop for Collected<T> {
+    fn drop(&mut self) {
+        if self.cancels {
+            self.handles.iter().flatten().for_each(JoinHandle::cancel);
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::scheduler::{self, Message, Remote, Scheduler};
 use crate::snapshot::title;
 use crate::spawn::assert_not_own;
 use crate::task::{Id, JoinError, Origin, Typed, flag};
-use crate::unwind::{is_cancel, message, quietly};
+use crate::unwind::{drop_quietly, is_cancel, message, quietly};
 
 /// A handle to the run that the caller is in, for other threads.
 ///
@@ -60,6 +60,8 @@ impl Handle {
         T: Send + 'static,
     {
         let spawned_at = Location::caller();
+        // A large one stays where it is from here on.
+        let f: Box<dyn FnOnce() -> T + Send> = Box::new(f);
         let number = scheduler::next_id();
         let shared = Arc::new(Shared::new());
         let ending = Ending {
@@ -91,6 +93,7 @@ impl Handle {
         RemoteJoinHandle {
             shared,
             number,
+            spawned_at,
             inbox: Arc::clone(self.0.inbox()),
         }
     }
@@ -109,6 +112,7 @@ impl fmt::Debug for Handle {
 pub struct RemoteJoinHandle<T> {
     shared: Arc<Shared<T>>,
     number: u64,
+    spawned_at: &'static Location<'static>,
     inbox: Arc<Inbox<Message>>,
 }
 
@@ -184,14 +188,16 @@ impl<T> Drop for RemoteJoinHandle<T> {
         state.detached = true;
         let (waker, result) = (state.waker.take(), state.result.take());
         drop(state);
-        if let Some(Err(JoinError::Panicked(payload))) = &result {
+        drop(waker);
+        if let Some(Err(JoinError::Panicked(payload))) = result {
             log::error!(
-                "coroutine {} panicked and nobody joined it: {}",
+                "coroutine {} (spawned at {}) panicked and nobody joined it: {}",
                 Id(self.number),
-                message(&**payload)
+                self.spawned_at,
+                message(&*payload)
             );
+            drop_quietly(payload);
         }
-        drop((waker, result));
     }
 }
 

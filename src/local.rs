@@ -54,6 +54,9 @@ impl<T: 'static> CoroutineLocal<T> {
     /// Calls `f` with the value of the running coroutine, or of the thread
     /// outside of all, making it first if there is none. The value stays alive
     /// while `f` runs, which may suspend.
+    ///
+    /// # Panics
+    /// If the value was dropped already, at the coroutine's end: so in its own destructor.
     pub fn with<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
         let key = std::ptr::from_ref(self).addr();
         let found = with_current(|values| values.get(key));

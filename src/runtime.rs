@@ -180,12 +180,24 @@ impl Runtime {
     where
         F: FnOnce() -> T,
     {
+        self.try_run_at(f, Location::caller())
+    }
+
+    #[track_caller]
+    pub(crate) fn try_run_at<F, T>(
+        &mut self,
+        f: F,
+        at: &'static Location<'static>,
+    ) -> Result<T, RunError>
+    where
+        F: FnOnce() -> T,
+    {
         assert!(
             scheduler::current().is_none(),
             "run inside of a runtime: one thread runs one; use spawn, or run on another thread"
         );
-        let outcome = scheduler::run(&self.config, self.probes(), f, Location::caller())
-            .map_err(RunError::NoStack)?;
+        let outcome =
+            scheduler::run(&self.config, self.probes(), f, at).map_err(RunError::NoStack)?;
         let deadlock = outcome.deadlock.map(RunError::Deadlock);
         match (outcome.main.claim(), deadlock) {
             (Some(Err(JoinError::Panicked(payload))), deadlock) => {

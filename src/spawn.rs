@@ -254,6 +254,9 @@ impl fmt::Display for Join<'_> {
     }
 }
 
+/// A result is moved out of its handle.
+impl<T> Unpin for JoinHandle<T> {}
+
 impl<T> Future for JoinHandle<T> {
     type Output = Result<T, JoinError>;
 

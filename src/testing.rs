@@ -1,6 +1,6 @@
 //! Testing with other schedules than the usual one.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 
 use crate::runtime::{Runtime, SEED, seed_from_environment};
 use crate::scheduler;
@@ -40,6 +40,7 @@ pub fn explore(iterations: u64, f: impl Fn()) {
         scheduler::current().is_none(),
         "explore makes runtimes of its own: call it outside of corobin::run"
     );
+    let at = Location::caller();
     let seeds = match seed_from_environment() {
         Ok(Some(seed)) => seed..=seed,
         Ok(None) if iterations == 0 => return,
@@ -51,7 +52,9 @@ pub fn explore(iterations: u64, f: impl Fn()) {
             let mut runtime = (Runtime::builder().schedule_seed(seed).virtual_time(true))
                 .build()
                 .unwrap_or_else(|error| panic!("no runtime: {error}"));
-            runtime.run(&f);
+            if let Err(error) = runtime.try_run_at(&f, at) {
+                panic!("{error}");
+            }
         };
         if let Err(payload) = catch_unwind(AssertUnwindSafe(run)) {
             panic!(

@@ -81,6 +81,8 @@ where
     let number = waiting.number;
     let door = Door::new(&scheduler.inbox);
     let to = ToThread(&raw const place);
+    // Runs where it lies: the pool's stacks have no room for a large one.
+    let f: Box<dyn FnOnce() -> T + Send + '_> = Box::new(f);
     let job: Box<dyn FnOnce() + Send + '_> = Box::new(move || {
         let to = to;
         let result = catch_unwind(AssertUnwindSafe(f));

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
+use std::mem;
 
 /// How much a [`read_to_end`] asks for at once.
 const AT_ONCE: usize = 8 << 10;
@@ -54,11 +55,25 @@ pub(crate) fn read_to_end(reader: &mut impl Read, buf: &mut Vec<u8>) -> io::Resu
     }
 }
 
-/// What was read before an error is in `buf` too, if it is text.
+/// What was read before an error is in `buf` too, if it is text, and when it unwinds.
 #[track_caller]
 pub(crate) fn read_to_string(reader: &mut impl Read, buf: &mut String) -> io::Result<usize> {
-    let mut bytes = Vec::new();
-    let result = read_to_end(reader, &mut bytes);
+    /// Keeps what is text, up to a character that is not complete.
+    struct Unwound<'a>(&'a mut String, Vec<u8>);
+    impl Drop for Unwound<'_> {
+        fn drop(&mut self) {
+            let text = match str::from_utf8(&self.1) {
+                Ok(text) => text,
+                Err(error) if error.error_len().is_some() => return,
+                Err(error) => str::from_utf8(&self.1[..error.valid_up_to()]).unwrap_or(""),
+            };
+            self.0.push_str(text);
+        }
+    }
+    let mut unwound = Unwound(buf, Vec::new());
+    let result = read_to_end(reader, &mut unwound.1);
+    let bytes = mem::take(&mut unwound.1);
+    drop(unwound);
     let Ok(text) = String::from_utf8(bytes) else {
         let text = "stream did not contain valid UTF-8";
         return result.and(Err(io::Error::new(io::ErrorKind::InvalidData, text)));

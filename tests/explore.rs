@@ -1,6 +1,8 @@
 //! Seeded schedules, `explore`, and how a failure is replayed.
 
-use corobin::{Runtime, explore, gather, now, park, scope, sleep, spawn, timeout, yield_now};
+use corobin::{
+    Runtime, explore, gather, now, park, scope, sleep, snapshot, spawn, timeout, yield_now,
+};
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -371,4 +373,12 @@ fn corobin_seed_replays_a_failure_of_explore() {
     }
     let (success, output) = child_process(test, Some(good));
     assert!(success, "only seed {good} should run: {output}");
+}
+
+#[test]
+fn explore_tells_its_callers_line() {
+    let line = Cell::new(0);
+    let caller = line!() + 1;
+    explore(1, || line.set(snapshot().coroutines[0].spawned_at.line()));
+    assert_eq!(line.get(), caller);
 }

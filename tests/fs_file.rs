@@ -291,3 +291,18 @@ fn formatted_text_is_written_whole_or_not_at_all() {
     });
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "1 and 2\n   3");
 }
+
+/// What is no file on a disk may give messages, and a read takes one.
+#[test]
+fn a_read_takes_one_message() {
+    use std::os::unix::net::UnixDatagram;
+    run(|| {
+        let (ours, other) = UnixDatagram::pair().unwrap();
+        other.send(b"one").unwrap();
+        other.send(b"two").unwrap();
+        let mut file = File::from(OwnedFd::from(ours));
+        let mut buf = [0; 64];
+        assert_eq!(file.read(&mut buf).unwrap(), 3);
+        assert_eq!(&buf[..3], b"one");
+    });
+}

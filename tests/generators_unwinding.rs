@@ -8,7 +8,7 @@ use std::thread::panicking;
 use std::time::Duration;
 
 use corobin::GeneratorState::{Complete, Yielded};
-use corobin::{Generator, Runtime, Yielder, park, sleep, spawn, yield_now};
+use corobin::{Builder, Generator, JoinError, Runtime, Yielder, park, sleep, spawn, yield_now};
 
 #[path = "common/on_drop.rs"]
 mod on_drop;
@@ -359,10 +359,30 @@ fn generator_shared_by_unwinding_and_other_coroutines() {
     });
 }
 
+static WARNINGS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+struct Warnings;
+
+impl log::Log for Warnings {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level() == log::Level::Warn
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            WARNINGS.lock().unwrap().push(record.args().to_string());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
 /// A generator that yields in a destructor while the cancel of its coroutine unwinds it
-/// ends where it is resumed next; that coroutine was not cancelled, and says so.
+/// ends where it is resumed next, and so does that coroutine, with a word about it.
 #[test]
-fn cancel_of_another_is_not_taken_for_an_own() {
+fn cancel_of_another_is_told() {
+    log::set_logger(&Warnings).unwrap();
+    log::set_max_level(log::LevelFilter::Warn);
     in_virtual_time(|| {
         let place = Rc::new(RefCell::new(None));
         let theirs = Rc::clone(&place);
@@ -377,11 +397,14 @@ fn cancel_of_another_is_not_taken_for_an_own() {
         yield_now();
         cancelled.cancel();
         cancelled.join().unwrap();
-        let heir = spawn(move || {
+        let named = Builder::new().name("heir");
+        let heir = named.spawn(move || {
             let generator = place.take();
             generator.unwrap().send(());
         });
-        let error = heir.join().unwrap_err();
-        assert!(error.to_string().contains("not its own"), "{error}");
+        assert!(matches!(heir.unwrap().join(), Err(JoinError::Cancelled)));
     });
+    let warnings = WARNINGS.lock().unwrap();
+    let is_told = |it: &String| it.contains("'heir'") && it.contains("not its own");
+    assert!(warnings.iter().any(is_told), "{warnings:?}");
 }

@@ -487,3 +487,27 @@ fn options_are_kept() {
         assert!(format!("{one:?}").contains("TcpStream"));
     });
 }
+
+/// More slices than one call takes: what it leaves is no sign of a full buffer.
+#[test]
+fn vectored_operations_with_thousands_of_slices() {
+    on_each(|| {
+        let (mut one, mut two) = pair();
+        one.write_all(b"registered").unwrap();
+        two.read_exact(&mut [0; 10]).unwrap();
+        let data: Vec<u8> = (0..3000).map(|n| n as u8).collect();
+        let slices: Vec<IoSlice> = data.chunks(1).map(IoSlice::new).collect();
+        let mut rest = &slices[..];
+        while !rest.is_empty() {
+            let written = one.write_vectored(rest).unwrap();
+            rest = &rest[written..];
+        }
+        let mut got = vec![0; 3000];
+        let mut read = 0;
+        while read < got.len() {
+            let mut slices: Vec<_> = got[read..].chunks_mut(1).map(IoSliceMut::new).collect();
+            read += two.read_vectored(&mut slices).unwrap();
+        }
+        assert_eq!(got, data);
+    });
+}

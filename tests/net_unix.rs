@@ -368,3 +368,19 @@ fn reads_and_writes_of_a_whole_tell_the_line_of_the_caller() {
         }
     });
 }
+
+#[test]
+fn a_timeout_loses_nothing_of_a_text() {
+    on_each(|| {
+        let (mut one, mut two) = UnixStream::pair().unwrap();
+        one.write_all("hello gr\u{fc}".as_bytes()).unwrap();
+        let mut text = String::new();
+        let wait = Duration::from_millis(5);
+        assert!(timeout(wait, || two.read_to_string(&mut text)).is_err());
+        assert_eq!(text, "hello gr\u{fc}");
+        one.write_all(b"n").unwrap();
+        drop(one);
+        two.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "hello gr\u{fc}n");
+    });
+}

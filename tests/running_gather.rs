@@ -406,3 +406,19 @@ fn those_that_had_ended_before_come_in_the_order_of_their_ends() {
         }
     });
 }
+
+#[test]
+fn timeout_in_the_iterator_of_gather_cancels_what_it_has_given() {
+    let trail = Trail::default();
+    in_virtual_time(|| {
+        let handles = (1..=3).map(|seconds| {
+            if seconds == 3 {
+                sleep(SECOND * 9);
+            }
+            marked_sleeper(&trail, seconds + 9)
+        });
+        assert!(timeout(SECOND, || gather(handles)).is_err());
+        sleep(SECOND * 20);
+    });
+    assert_eq!(sorted(&trail), ["unwound 10", "unwound 11"]);
+}

@@ -117,3 +117,24 @@ fn a_race_finds_the_result_behind_an_arm_that_was_cancelled() {
     });
     assert_eq!(result, 5);
 }
+
+struct UsesItself;
+
+impl Drop for UsesItself {
+    fn drop(&mut self) {
+        ITSELF.with(|_| ());
+    }
+}
+
+coroutine_local! {
+    static ITSELF: UsesItself = UsesItself;
+}
+
+/// As with `thread_local!`: made anew by its own destructor, it would have no end.
+#[test]
+fn local_that_its_own_destructor_uses_panics() {
+    run(|| {
+        let error = spawn(|| ITSELF.with(|_| ())).join().unwrap_err();
+        assert!(error.to_string().contains("its own destruction"), "{error}");
+    });
+}

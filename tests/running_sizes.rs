@@ -5,7 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use corobin::{
-    Builder, Generator, JoinError, Yielder, gather, park, run, scope, spawn, timeout, yield_now,
+    Builder, Generator, JoinError, Runtime, Yielder, gather, handle, park, run, scope, spawn,
+    timeout, to_thread, yield_now,
 };
 
 #[derive(Clone, Copy)]
@@ -264,4 +265,34 @@ fn results_of_unusual_size_and_alignment() {
         page
     });
     assert!(is_aligned(&page) && page.0[4095] == 7);
+}
+
+/// Larger than a stack: they stay in their boxes, whoever runs or drops them.
+#[test]
+fn closures_larger_than_the_stack_that_runs_them() {
+    const MIB: usize = 1 << 20;
+    fn load() -> Vec<u8> {
+        vec![7; MIB]
+    }
+    fn bytes() -> [u8; MIB] {
+        *load().first_chunk().unwrap()
+    }
+    let mut runtime = Runtime::builder()
+        .main_stack_size(64 * MIB)
+        .build()
+        .unwrap();
+    runtime.run(|| {
+        let capture = bytes();
+        assert_eq!(spawn(move || capture[MIB - 1]).join().unwrap(), 7);
+        let capture = bytes();
+        let cancelled = spawn(move || capture[0]);
+        cancelled.cancel();
+        assert!(matches!(cancelled.join(), Err(JoinError::Cancelled)));
+        let capture = bytes();
+        assert_eq!(scope(|s| s.spawn(move || capture[9]).join().unwrap()), 7);
+        let capture = bytes();
+        assert_eq!(handle().spawn(move || capture[9]).join().unwrap(), 7);
+        let capture = bytes();
+        assert_eq!(to_thread(move || capture[9]), 7);
+    });
 }

@@ -26,6 +26,19 @@ fn traits() {
     fd::<UnixListener>();
     fd::<UnixDatagram>();
     rw::<corobin::fs::File>();
+    fn pipe<T: AsFd + AsRawFd + From<OwnedFd> + Into<OwnedFd> + Into<process::Stdio>>() {}
+    pipe::<process::ChildStdin>();
+    pipe::<process::ChildStdout>();
+    pipe::<process::ChildStderr>();
+    fn output<T: Write + AsFd + AsRawFd + Into<process::Stdio>>()
+    where
+        for<'a> &'a T: Write,
+    {
+    }
+    output::<corobin::io::Stdout>();
+    output::<corobin::io::Stderr>();
+    fn unpin<T: Unpin>() {}
+    unpin::<JoinHandle<std::marker::PhantomPinned>>();
     fn seek<T: Seek>()
     where
         for<'a> &'a T: Seek,

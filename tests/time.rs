@@ -1,8 +1,8 @@
 //! Sleeping, intervals and the clock, virtual and real.
 
 use corobin::{
-    Elapsed, JoinError, Runtime, handle, interval, now, park, run, sleep, sleep_until, spawn,
-    timeout, to_thread, yield_now,
+    Elapsed, JoinError, Runtime, handle, interval, now, park, run, sleep, sleep_until, snapshot,
+    spawn, timeout, to_thread, yield_now,
 };
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -411,4 +411,12 @@ fn outside_of_a_runtime_sleep_acts_on_the_thread() {
     sleep(millis(10));
     assert!(start.elapsed() >= millis(10));
     yield_now();
+}
+
+#[test]
+fn virtual_time_jumps_as_far_as_an_instant_can() {
+    virtual_run(|| {
+        sleep(Duration::from_secs(1 << 60));
+        assert!(snapshot().coroutines[0].age < secs(1 << 40));
+    });
 }

@@ -8,7 +8,10 @@ use crate::generator::raw::Raw;
 
 /// The values of one coroutine, in the order of their making.
 #[derive(Default)]
-pub(crate) struct Values(RefCell<Vec<(usize, Rc<dyn Any>)>>);
+pub(crate) struct Values(RefCell<Vec<(usize, Value)>>);
+
+/// None in place of one that was dropped.
+type Value = Option<Rc<dyn Any>>;
 
 impl Values {
     /// Those of a coroutine.
@@ -22,10 +25,16 @@ impl Values {
         unsafe { &*values.get().cast::<Values>() }
     }
 
+    /// # Panics
+    /// The value was dropped at the end of the coroutine: made anew and dropped again by
+    /// its own destructor, that would have no end.
     pub(crate) fn get(&self, key: usize) -> Option<Rc<dyn Any>> {
         let values = self.0.borrow();
         let (_, value) = values.iter().find(|(other, _)| *other == key)?;
-        Some(Rc::clone(value))
+        match value {
+            Some(value) => Some(Rc::clone(value)),
+            None => panic!("a coroutine_local is used in or after its own destruction"),
+        }
     }
 
     /// Adds a value, unless making it has added one already.
@@ -33,7 +42,7 @@ impl Values {
         if let Some(first) = self.get(key) {
             return first;
         }
-        self.0.borrow_mut().push((key, Rc::clone(&value)));
+        self.0.borrow_mut().push((key, Some(Rc::clone(&value))));
         value
     }
 }
@@ -44,7 +53,10 @@ impl Values {
 pub(crate) fn drop_last(raw: Raw) {
     let values = raw.locals().get().cast::<Values>();
     // SAFETY: made by `Values::of`, and not yet freed.
-    let last = unsafe { (*values).0.borrow_mut().pop() };
+    let last = unsafe {
+        let mut values = (*values).0.borrow_mut();
+        values.iter_mut().rev().find_map(|(_, value)| value.take())
+    };
     if last.is_none() {
         raw.locals().set(std::ptr::null_mut());
         // SAFETY: made by `Box::into_raw`, and nobody can reach it any more.

@@ -165,10 +165,22 @@ impl Raw {
     #[inline(always)]
     pub(crate) fn sit_down(self, task: TaskRef) {
         debug_assert!(self.is_idle());
+        task.raw.set(Some(self));
+        self.co().task.set(task.into_address());
+        self.co().state.set(ACTIVE);
+    }
+
+    /// Makes the stack of a coroutine that has ended that of `task`: it stands up, and
+    /// `task` sits down.
+    #[inline(always)]
+    pub(crate) fn give_seat_to(self, task: TaskRef) -> TaskRef {
+        debug_assert!(!self.is_idle() && !self.may_be_due());
         let seat = self.co();
         task.raw.set(Some(self));
-        seat.task.set(task.into_address());
         seat.state.set(ACTIVE);
+        let last = seat.task.replace(task.into_address());
+        // SAFETY: who sat there has put the reference there, and it is not given again.
+        unsafe { TaskRef::from_address(last) }
     }
 
     /// Marks the stack of a coroutine that has ended as idle.

@@ -32,7 +32,8 @@ impl File {
             // Before the read, so that what was read is returned; and so that a
             // loop of reads that never wait starves nobody.
             yield_now();
-            while done < buf.len() {
+            // A short read of anything else may be a message.
+            while done < buf.len() && (done == 0 || self.is_on_disk()) {
                 let at = offset.map(|offset| offset.saturating_add(done as u64));
                 let rest = &mut [IoSliceMut::new(&mut buf[done..])];
                 match self.state.read(&self.inner, rest, at) {

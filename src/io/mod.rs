@@ -17,8 +17,8 @@ pub use output::{Stderr, Stdout, copy, stderr, stdout};
 pub(crate) use registration::{Limits, Registration, Waiting};
 #[doc(no_inline)]
 pub use std::io::{
-    BufRead, BufReader, BufWriter, Chain, Cursor, Empty, Error, ErrorKind, IntoInnerError, IoSlice,
-    IoSliceMut, LineWriter, Lines, Read, Repeat, Result, Seek, SeekFrom, Sink, Split, Take, Write,
-    empty, prelude, read_to_string, repeat, sink,
+    BufRead, BufReader, BufWriter, Bytes, Chain, Cursor, Empty, Error, ErrorKind, IntoInnerError,
+    IoSlice, IoSliceMut, IsTerminal, LineWriter, Lines, Read, Repeat, Result, Seek, SeekFrom, Sink,
+    Split, Take, Write, WriterPanicked, empty, prelude, read_to_string, repeat, sink,
 };
 pub use stdin::{Stdin, StdinLock, stdin};

@@ -1,19 +1,21 @@
 //! Standard output and error, and copying.
 
 use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::process::Stdio;
 
 use crate::to_thread::try_to_thread;
 
 /// The standard output; see [`Stdout`]. As [`std::io::stdout`].
 #[must_use]
 pub fn stdout() -> Stdout {
-    Stdout(())
+    Stdout(io::stdout())
 }
 
 /// The standard error; see [`Stderr`]. As [`std::io::stderr`].
 #[must_use]
 pub fn stderr() -> Stderr {
-    Stderr(())
+    Stderr(io::stderr())
 }
 
 macro_rules! output {
@@ -35,17 +37,17 @@ macro_rules! output {
         /// # Ok::<(), std::io::Error>(())
         /// ```
         #[derive(Debug)]
-        pub struct $type(());
+        pub struct $type(io::$type);
 
-        impl Write for $type {
+        impl Write for &$type {
             #[track_caller]
             fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-                try_to_thread(|| io::$std().write(buf))
+                try_to_thread(|| (&self.0).write(buf))
             }
 
             #[track_caller]
             fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
-                try_to_thread(|| io::$std().write_all(buf))
+                try_to_thread(|| (&self.0).write_all(buf))
             }
 
             /// Formats first, and writes in one call.
@@ -56,7 +58,47 @@ macro_rules! output {
 
             #[track_caller]
             fn flush(&mut self) -> io::Result<()> {
-                try_to_thread(|| io::$std().flush())
+                try_to_thread(|| (&self.0).flush())
+            }
+        }
+
+        impl Write for $type {
+            #[track_caller]
+            fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+                (&*self).write(buf)
+            }
+
+            #[track_caller]
+            fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
+                (&*self).write_all(buf)
+            }
+
+            #[track_caller]
+            fn write_fmt(&mut self, format: std::fmt::Arguments<'_>) -> io::Result<()> {
+                (&*self).write_fmt(format)
+            }
+
+            #[track_caller]
+            fn flush(&mut self) -> io::Result<()> {
+                (&*self).flush()
+            }
+        }
+
+        impl AsFd for $type {
+            fn as_fd(&self) -> BorrowedFd<'_> {
+                self.0.as_fd()
+            }
+        }
+
+        impl AsRawFd for $type {
+            fn as_raw_fd(&self) -> RawFd {
+                self.0.as_raw_fd()
+            }
+        }
+
+        impl From<$type> for Stdio {
+            fn from(output: $type) -> Stdio {
+                output.0.into()
             }
         }
     };

@@ -34,9 +34,8 @@ macro_rules! pipe {
         #[doc = concat!("The ", $what, " of a child. As [`std::process::", stringify!($type), "`].")]
         ///
         /// A read or write is a suspension point; a cancelled one has moved no
-        /// byte. As everywhere a cancelled `write_all` has written some, and a
-        /// cancelled `read_to_string` drops what it had read, where `read_to_end` keeps it
-        /// in the buffer.
+        /// byte. As everywhere a cancelled `write_all` has written some, and what a
+        /// cancelled `read_to_end` or `read_to_string` had read is in the buffer.
         #[derive(Debug)]
         pub struct $type(Async<OwnedFd>);
 
@@ -61,6 +60,12 @@ macro_rules! pipe {
         impl From<std::process::$type> for $type {
             fn from(pipe: std::process::$type) -> $type {
                 $type(take(pipe.into()))
+            }
+        }
+
+        impl From<OwnedFd> for $type {
+            fn from(pipe: OwnedFd) -> $type {
+                $type(take(pipe))
             }
         }
 

@@ -174,7 +174,7 @@ impl Scheduler {
             self.is_gone(task);
             // One that hangs in its joiner's waker has ended.
             if !task.has_ended() {
-                task.end(End::Cancelled);
+                task.end();
                 if self.is_observed() {
                     self.saw_end(task, End::Cancelled);
                 }

@@ -26,11 +26,12 @@ impl Life for Scheduler {
         let is_default = scheduler.stacks.is_default(raw);
         loop {
             scheduler.live(raw, raw.task(), is_default);
-            drop(raw.stand_up());
-            let next = is_default.then(|| scheduler.next_new()).flatten();
-            match next {
-                Some(next) => raw.sit_down(next),
-                None => return scheduler.leave_ended(raw, is_default),
+            match is_default.then(|| scheduler.next_new()).flatten() {
+                Some(next) => drop(raw.give_seat_to(next)),
+                None => {
+                    drop(raw.stand_up());
+                    return scheduler.leave_ended(raw, is_default);
+                }
             }
         }
     }
@@ -132,7 +133,7 @@ impl Scheduler {
         }
         let end = task.run();
         if end == End::Returned && !task.has(flag::SPECIAL) && raw.leaves_nothing() {
-            task.end(end);
+            task.end();
             if task.is_awaited() {
                 self.set_ending(raw);
                 self.tell_joiner(task);
@@ -168,14 +169,19 @@ impl Scheduler {
 
     /// Disposes of a body that has run, to this end.
     #[inline(never)]
-    fn bury_run(&self, raw: Raw, task: &Task, mut end: End) {
-        // A generator that another coroutine had begun to unwind, or a payload that
-        // somebody has kept. `run` tells of the main coroutine by itself.
-        if end == End::Cancelled && !raw.is_cancelled() && !task.has(flag::MAIN) {
-            task.put_payload(Box::new("it raised a cancel that was not its own"));
-            end = End::Panicked;
-        }
+    fn bury_run(&self, raw: Raw, task: &Task, end: End) {
+        let is_own = end != End::Cancelled || raw.is_cancelled();
         self.set_ending(raw);
+        if !is_own {
+            // A payload that somebody has passed on, or a generator that another coroutine
+            // had begun to unwind.
+            quietly(|| {
+                log::warn!(
+                    "coroutine {} was unwound by a cancel that was not its own",
+                    title(task)
+                );
+            });
+        }
         self.bury(raw, task, end);
     }
 
@@ -199,7 +205,7 @@ impl Scheduler {
 
     /// Nothing is left of the coroutine: it has ended, for all who want to know.
     fn tell_the_world(&self, task: &Task, end: End) {
-        task.end(end);
+        task.end();
         if self.is_observed() {
             self.saw_end(task, end);
         }

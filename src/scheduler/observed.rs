@@ -63,7 +63,7 @@ impl Scheduler {
     #[inline(never)]
     pub(super) fn saw_spawn(&self, who: &Task) {
         self.clock.now();
-        who.born.set(self.clock.stamp());
+        who.set_born(self.clock.stamp());
         let by = self.probes.cause();
         self.saw(&Event::Spawned { who, by });
     }

@@ -50,7 +50,7 @@ impl<'a> Census<'a> {
             name: task.name().map(str::to_owned),
             parent: task.parent(),
             spawned_at: task.spawned_at(),
-            age: self.clock.age(task.born.get()),
+            age: self.clock.age(task.born()),
             state,
             waits_on,
             waits_at,

@@ -1,15 +1,17 @@
 //! What there is to know about one coroutine, whether it has a stack or not.
 //!
-//! A [`Task`] is a block of two cache lines that is counted by reference and
+//! A [`Task`] is a block of some two cache lines that is counted by reference and
 //! reused last in, first out, so that a spawn needs no allocator. Its last words
 //! hold first the body and then its result, in place where they fit, else boxed.
 //! The block outlives the coroutine, and the runtime, for as long as somebody
 //! holds a handle.
 
+mod birthplace;
 mod blocks;
 mod children;
 pub(crate) mod flag;
 mod result;
+mod standing;
 
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::collections::VecDeque;
@@ -26,9 +28,11 @@ use crate::clock::Stamp;
 use crate::generator::raw::Raw;
 use crate::unwind::{Payload, silent};
 
+use birthplace::Birthplace;
 pub(crate) use children::Children;
 pub use result::JoinError;
 pub(crate) use result::Typed;
+use standing::{Content, Standing, State};
 
 /// Names a coroutine; unique in the process, never reused.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,24 +48,6 @@ impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{}", self.0)
     }
-}
-
-/// How far a coroutine has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    New,
-    Started,
-    Ended(End),
-}
-
-/// What the room of a task holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Content {
-    Nothing,
-    Body,
-    Result,
-    /// The payload of the body's panic.
-    Payload,
 }
 
 /// How a body ended.
@@ -95,18 +81,13 @@ pub(crate) struct Task {
     references: Cell<u32>,
     /// Its place among the children of its scope; then, among all that have ended.
     pub(crate) sibling: Cell<u32>,
-    state: Cell<State>,
-    content: Cell<Content>,
-    flags: Cell<u8>,
-    /// When it was spawned.
-    pub(crate) born: Cell<Stamp>,
+    standing: Standing,
     id: u64,
     parent: u64,
     vtable: &'static VTable,
+    birthplace: Birthplace,
     /// Its stack, from before the start if it was reserved, until the end.
     pub(crate) raw: Cell<Option<Raw>>,
-    spawned_at: &'static Location<'static>,
-    name: Option<Box<Box<str>>>,
     children_of: Option<NonNull<Children>>,
     pub(crate) joiner: Cell<Joiner>,
     room: UnsafeCell<Room>,
@@ -130,7 +111,8 @@ struct VTable {
     drop_result: unsafe fn(&Task),
 }
 
-const _: () = assert!(size_of::<Task>() == 128);
+/// With the eight bytes that an allocator takes for itself these are two lines.
+const _: () = assert!(size_of::<Task>() == 120);
 
 impl Task {
     pub(crate) fn id(&self) -> Id {
@@ -142,32 +124,40 @@ impl Task {
     }
 
     pub(crate) fn name(&self) -> Option<&str> {
-        self.name.as_ref().map(|name| &***name)
+        self.birthplace.name()
     }
 
     pub(crate) fn spawned_at(&self) -> &'static Location<'static> {
-        self.spawned_at
+        self.birthplace.at()
+    }
+
+    pub(crate) fn born(&self) -> Stamp {
+        Stamp::from_bytes(self.standing.born.get())
+    }
+
+    pub(crate) fn set_born(&self, born: Stamp) {
+        self.standing.born.set(born.to_bytes());
     }
 
     pub(crate) fn has(&self, flag: u8) -> bool {
-        self.flags.get() & flag != 0
+        self.standing.flags.get() & flag != 0
     }
 
     pub(crate) fn set(&self, flag: u8) {
-        self.flags.set(self.flags.get() | flag);
+        self.standing.flags.set(self.standing.flags.get() | flag);
     }
 
     pub(crate) fn clear(&self, flag: u8) {
-        self.flags.set(self.flags.get() & !flag);
+        self.standing.flags.set(self.standing.flags.get() & !flag);
     }
 
     pub(crate) fn has_ended(&self) -> bool {
-        matches!(self.state.get(), State::Ended(_))
+        self.standing.state.get() == State::Ended
     }
 
     /// Whether it has not begun.
     pub(crate) fn is_new(&self) -> bool {
-        self.state.get() == State::New
+        self.standing.state.get() == State::New
     }
 
     /// The children of the scope that it belongs to.
@@ -186,30 +176,30 @@ impl Task {
     }
 
     pub(crate) fn holds_result(&self) -> bool {
-        self.content.get() == Content::Result
+        self.standing.content.get() == Content::Result
     }
 
     pub(crate) fn holds_payload(&self) -> bool {
-        self.content.get() == Content::Payload
+        self.standing.content.get() == Content::Payload
     }
 
     /// Whether the coroutine has ended and left nothing in the room.
     #[inline(always)]
     pub(crate) fn is_claimed(&self) -> bool {
-        self.has_ended() && self.content.get() == Content::Nothing
+        self.has_ended() && self.standing.content.get() == Content::Nothing
     }
 
     /// Marks the coroutine as begun: its body is about to be run or dropped.
     pub(crate) fn begin(&self) {
-        debug_assert_eq!(self.state.get(), State::New);
-        self.state.set(State::Started);
+        debug_assert_eq!(self.standing.state.get(), State::New);
+        self.standing.state.set(State::Started);
     }
 
     /// Marks the coroutine as ended; what the room holds is for its handle.
-    pub(crate) fn end(&self, how: End) {
-        debug_assert_eq!(self.state.get(), State::Started);
+    pub(crate) fn end(&self) {
+        debug_assert_eq!(self.standing.state.get(), State::Started);
         self.raw.set(None);
-        self.state.set(State::Ended(how));
+        self.standing.state.set(State::Ended);
     }
 
     /// Runs the body, and keeps its result or the payload of its panic.
@@ -251,7 +241,7 @@ impl Task {
     #[inline(always)]
     fn expect(&self, content: Content) {
         assert!(
-            self.content.get() == content,
+            self.standing.content.get() == content,
             "a coroutine lost its body or its result"
         );
     }
@@ -260,7 +250,15 @@ impl Task {
     /// The room holds nothing, and `content` is what a `V` is.
     #[inline(always)]
     unsafe fn put<V>(&self, value: V, content: Content) {
-        self.content.set(content);
+        self.standing.content.set(content);
+        // SAFETY: as the caller says.
+        unsafe { self.fill(value) };
+    }
+
+    /// # Safety
+    /// The room holds nothing, or so far only says that it holds what a `V` is.
+    #[inline(always)]
+    unsafe fn fill<V>(&self, value: V) {
         let room = self.room.get();
         if fits::<V>() {
             // SAFETY: the room is large and aligned enough, and holds nothing.
@@ -275,7 +273,7 @@ impl Task {
     /// The room holds a `V`.
     #[inline(always)]
     unsafe fn take<V>(&self) -> V {
-        self.content.set(Content::Nothing);
+        self.standing.content.set(Content::Nothing);
         let room = self.room.get();
         if fits::<V>() {
             // SAFETY: `put::<V>` wrote it there.
@@ -289,7 +287,7 @@ impl Task {
     /// # Safety
     /// The room holds a `V` that does not fit.
     unsafe fn take_box<V>(&self) -> Box<V> {
-        self.content.set(Content::Nothing);
+        self.standing.content.set(Content::Nothing);
         // SAFETY: `put::<V>` wrote the box there.
         unsafe { self.room.get().cast::<Box<V>>().read() }
     }
@@ -308,50 +306,60 @@ fn call_in_place<'a, F: FnOnce() -> T + 'a, T: 'a>(body: Box<F>) -> T {
 struct Types<F, T>(PhantomData<(F, T)>);
 
 impl<F: FnOnce() -> T, T> Types<F, T> {
+    /// Functions of their own for what is in a box: without optimization, one for both
+    /// would have room in its frame for what lies in the box.
     const VTABLE: &'static VTable = &VTable {
-        run: Self::run,
-        drop_body: Self::drop_body,
-        drop_result: Self::drop_result,
+        run: if fits::<F>() {
+            Self::run
+        } else {
+            Self::run_boxed
+        },
+        drop_body: dropper::<F>(),
+        drop_result: dropper::<T>(),
     };
 
     unsafe fn run(task: &Task) -> End {
-        // The result goes to the room inside, so that a large one is not moved
-        // through more frames than need be.
-        let returned = catch_unwind(AssertUnwindSafe(|| {
-            let result = if fits::<F>() {
-                // SAFETY: the room holds the body.
-                (unsafe { task.take::<F>() })()
-            } else {
-                // SAFETY: the room holds the body.
-                call_in_place(unsafe { task.take_box::<F>() })
-            };
-            // SAFETY: the body has left the room, and nothing came since.
-            unsafe { task.put(result, Content::Result) };
-        }));
-        match returned {
-            Ok(()) => End::Returned,
-            Err(payload) if silent(&*payload).is_some() => End::Cancelled,
-            Err(payload) => {
-                task.put_payload(payload);
-                End::Panicked
-            }
-        }
+        // SAFETY: the room holds the body.
+        live(task, || unsafe { task.take::<F>() }())
     }
 
-    unsafe fn drop_body(task: &Task) {
-        if fits::<F>() {
-            // SAFETY: the room holds the body.
-            drop(unsafe { task.take::<F>() });
-        } else {
-            // SAFETY: the room holds the body.
-            drop(unsafe { task.take_box::<F>() });
+    unsafe fn run_boxed(task: &Task) -> End {
+        // SAFETY: the room holds the body.
+        live(task, || call_in_place(unsafe { task.take_box::<F>() }))
+    }
+}
+
+/// Runs the body of a task, which leaves the room, and puts the result there.
+#[inline(always)]
+fn live<T>(task: &Task, body: impl FnOnce() -> T) -> End {
+    // The result goes to the room inside, so that a large one is not moved through more
+    // frames than need be.
+    let returned = catch_unwind(AssertUnwindSafe(|| {
+        let result = body();
+        // SAFETY: the body has left the room, and nothing came since.
+        unsafe { task.put(result, Content::Result) };
+    }));
+    match returned {
+        Ok(()) => End::Returned,
+        Err(payload) if silent(&*payload).is_some() => End::Cancelled,
+        Err(payload) => {
+            task.put_payload(payload);
+            End::Panicked
         }
     }
+}
 
-    unsafe fn drop_result(task: &Task) {
-        // SAFETY: the room holds the result.
-        drop(unsafe { task.take::<T>() });
+/// Drops what the room holds, which is a `V`.
+const fn dropper<V>() -> unsafe fn(&Task) {
+    unsafe fn here<V>(task: &Task) {
+        // SAFETY: as the caller says.
+        drop(unsafe { task.take::<V>() });
     }
+    unsafe fn boxed<V>(task: &Task) {
+        // SAFETY: as the caller says.
+        drop(unsafe { task.take_box::<V>() });
+    }
+    if fits::<V>() { here::<V> } else { boxed::<V> }
 }
 
 /// A counted reference to a task.
@@ -370,16 +378,12 @@ impl TaskRef {
         let task = Task {
             references: Cell::new(1),
             sibling: Cell::new(0),
-            state: Cell::new(State::New),
-            content: Cell::new(Content::Nothing),
-            flags: Cell::new(origin.flags),
-            born: Cell::new(origin.born),
+            standing: Standing::new(origin.flags, origin.born),
             id,
             parent: origin.parent,
             vtable: Types::<F, T>::VTABLE,
+            birthplace: Birthplace::new(origin.spawned_at, origin.name),
             raw: Cell::new(None),
-            spawned_at: origin.spawned_at,
-            name: origin.name.map(Box::new),
             children_of: origin.children_of,
             joiner: Cell::new(Joiner::None),
             room: UnsafeCell::new(MaybeUninit::uninit()),
@@ -388,7 +392,7 @@ impl TaskRef {
         // vtable's.
         unsafe {
             block.write(task);
-            block.as_ref().put(body, Content::Body);
+            block.as_ref().fill(body);
         }
         TaskRef(block)
     }
@@ -462,7 +466,7 @@ impl TaskRef {
     fn free(&self) {
         // Nothing else in it has a destructor that does anything: the handle
         // took the joiner back, the end the stack.
-        if self.name.is_some() {
+        if self.birthplace.has_name() {
             return self.free_named();
         }
         // SAFETY: this was the last reference.

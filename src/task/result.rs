@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::{Content, Coroutine, Origin, TaskRef};
+use super::{Content, Coroutine, Origin, State, TaskRef};
 use crate::unwind::message;
 
 /// Why a coroutine has no result.
@@ -82,15 +82,25 @@ impl<T> Typed<T> {
     #[inline]
     pub(crate) fn claim(&self) -> Option<Result<T, JoinError>> {
         let task = self.task();
+        let standing = &task.standing;
+        if (standing.state.get(), standing.content.get()) == (State::Ended, Content::Result) {
+            // SAFETY: the room holds the result, and a `Typed<T>` is made with a body that
+            // returns a `T`.
+            return Some(Ok(unsafe { task.take() }));
+        }
+        self.claim_apart()
+    }
+
+    /// As [`claim`](Self::claim), if there is no result.
+    #[inline(never)]
+    fn claim_apart(&self) -> Option<Result<T, JoinError>> {
+        let task = self.task();
         if !task.has_ended() {
             return None;
         }
-        Some(match task.content.get() {
-            // SAFETY: the room holds the result, and a `Typed<T>` is made with a
-            // body that returns a `T`.
-            Content::Result => Ok(unsafe { task.take() }),
-            Content::Payload => Err(JoinError::Panicked(task.take_payload())),
-            Content::Nothing | Content::Body => Err(JoinError::Cancelled),
-        })
+        Some(Err(match task.standing.content.get() {
+            Content::Payload => JoinError::Panicked(task.take_payload()),
+            Content::Nothing | Content::Body | Content::Result => JoinError::Cancelled,
+        }))
     }
 }
