@@ -196,6 +196,9 @@ fn a_duplicate_that_is_given_to_std_does_not_block_the_loop() {
         (&one).read_exact(&mut buf).unwrap();
         assert_eq!(&buf, b"peek");
         let two = writer.join().unwrap();
+        let wait = Duration::from_millis(5);
+        let slices = &mut [IoSliceMut::new(&mut buf)];
+        assert!(timeout(wait, || (&one).read_vectored(slices)).is_err());
         let reader = spawn(move || {
             let mut all = vec![0; 1 << 24];
             (&two).read_exact(&mut all).unwrap();

@@ -59,7 +59,8 @@
 //! - Sockets are not `Send`. `From` and `Into` change them from and to those of
 //!   std, which are. The kernel's socket is non-blocking while it is one of ours
 //!   and blocking again when it is one of std's. Duplicates (`try_clone`) share
-//!   that.
+//!   that: reads and writes of streams say with each call that they do not wait, but
+//!   an `accept`, or a datagram with an address, would block all coroutines then.
 //! - Outside of a runtime all works that need not wait; what would have to
 //!   panics. A socket may be used in one runtime after the other.
 //!

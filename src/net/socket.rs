@@ -1,13 +1,15 @@
 //! What all sockets share: a socket of std in an [`Async`], and its limits.
 
-use std::io;
+use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
 
 use rustix::io::{Errno, ioctl_fionbio};
-use rustix::net::{RecvFlags, recv};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendFlags, recv, recvmsg, sendmsg,
+};
 
 use crate::io::{Async, Limits, Waiting};
 use crate::reactor::Direction;
@@ -297,11 +299,40 @@ pub(super) fn read_nothing() -> io::Result<usize> {
     Ok(0)
 }
 
-/// Room in all buffers together that one call is given: std passes no more on than the
-/// kernel takes (`IOV_MAX`, `readv(2)`).
+/// The most buffers that one call takes (`IOV_MAX`, `readv(2)`).
+const BUFFERS: usize = 1024;
+
+/// Room in all buffers together that one call is given.
 pub(super) fn total<B: std::ops::Deref<Target = [u8]>>(bufs: &[B]) -> usize {
-    const AT_ONCE: usize = 1024;
-    bufs.iter().take(AT_ONCE).map(|buf| buf.len()).sum()
+    bufs.iter().take(BUFFERS).map(|buf| buf.len()).sum()
+}
+
+/// As `readv(2)`, but it never waits, also where a duplicate was made blocking.
+///
+/// # Errors
+/// As recvmsg(2).
+pub(super) fn read_slices(io: impl AsFd, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+    let bufs = match bufs.split_at_mut_checked(BUFFERS) {
+        Some((first, _)) => first,
+        None => bufs,
+    };
+    let mut no_control = RecvAncillaryBuffer::default();
+    Ok(recvmsg(io, bufs, &mut no_control, RecvFlags::DONTWAIT)?.bytes)
+}
+
+/// As `writev(2)`, but it never waits, also where a duplicate was made blocking.
+///
+/// # Errors
+/// As sendmsg(2).
+pub(super) fn write_slices(io: impl AsFd, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+    let bufs = &bufs[..bufs.len().min(BUFFERS)];
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    Ok(sendmsg(
+        io,
+        bufs,
+        &mut SendAncillaryBuffer::default(),
+        flags,
+    )?)
 }
 
 /// A descriptor as what it is.

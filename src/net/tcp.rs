@@ -14,7 +14,7 @@ use crate::suspend;
 
 use super::address::{ToSocketAddrs, with_each};
 use super::macros::{descriptors, passed_on, read_write, timeouts};
-use super::socket::{At, Socket, nonblocking, read_nothing, total};
+use super::socket::{At, Socket, nonblocking, read_nothing, read_slices, total, write_slices};
 use super::split::{ReadHalf, WriteHalf, halves};
 
 /// A TCP connection: [`std::net::TcpStream`] that blocks only its coroutine.
@@ -154,7 +154,7 @@ impl TcpStream {
 
     fn read_vectored_at(&self, at: At, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         self.socket
-            .read_stream(at, total(bufs), |mut io| io.read_vectored(bufs))
+            .read_stream(at, total(bufs), |io| read_slices(io, bufs))
     }
 
     #[inline]
@@ -164,7 +164,7 @@ impl TcpStream {
 
     fn write_vectored_at(&self, at: At, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         self.socket
-            .write_stream(at, total(bufs), |mut io| io.write_vectored(bufs))
+            .write_stream(at, total(bufs), |io| write_slices(io, bufs))
     }
 }
 

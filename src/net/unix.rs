@@ -16,7 +16,9 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connec
 use crate::suspend;
 
 use super::macros::{descriptors, passed_on, read_write, timeouts};
-use super::socket::{At, Socket, nonblocking, read_nothing, total, write_with_pauses};
+use super::socket::{
+    At, Socket, nonblocking, read_nothing, read_slices, total, write_slices, write_with_pauses,
+};
 use super::split::{ReadHalf, WriteHalf, halves};
 
 /// A Unix stream socket: [`std::os::unix::net::UnixStream`] that blocks only its
@@ -115,7 +117,7 @@ impl UnixStream {
     }
 
     fn read_vectored_at(&self, at: At, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        self.socket.read_with(at, |mut io| io.read_vectored(bufs))
+        self.socket.read_with(at, |io| read_slices(io, bufs))
     }
 
     fn write_at(&self, at: At, buf: &[u8]) -> io::Result<usize> {
@@ -123,6 +125,6 @@ impl UnixStream {
     }
 
     fn write_vectored_at(&self, at: At, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.socket.write_with(at, |mut io| io.write_vectored(bufs))
+        self.socket.write_with(at, |io| write_slices(io, bufs))
     }
 }
