@@ -101,7 +101,7 @@ impl<T> ScopedJoinHandle<'_, T> {
     }
 }
 
-/// What [`race`] takes: a tuple of up to eight closures, an array, or a `Vec`.
+/// What [`race`] takes: a tuple of up to twelve closures, an array, or a `Vec`.
 pub trait Arms<'env, T> {
     /// The closures, in order.
     fn into_arms(self) -> Vec<Arm<'env, T>>;
@@ -143,4 +143,4 @@ macro_rules! arms_of_tuples {
     )?};
 }
 
-arms_of_tuples!(A B C D E F G H);
+arms_of_tuples!(A B C D E F G H I J K L);

@@ -332,8 +332,8 @@ impl RuntimeBuilder {
     }
 
     /// Picks the next coroutine at random instead of first in, first out; the
-    /// same seed makes the same picks. Default: `COROBIN_SEED` if that is set,
-    /// else none.
+    /// same seed makes the same picks, as long as no thread, descriptor or real time
+    /// has a say in who is ready. Default: `COROBIN_SEED` if that is set, else none.
     pub fn schedule_seed(mut self, seed: u64) -> Self {
         self.schedule_seed = Some(seed);
         self

@@ -32,7 +32,9 @@ impl From<Elapsed> for std::io::Error {
 ///
 /// `f` may borrow. Timeouts nest; each catches its own expiry only, and when
 /// several have expired the innermost comes first. A closure that returns gives
-/// its value, even when it is late: code that never suspends is not interrupted.
+/// its value, even when it is late: code that never suspends is not interrupted. That
+/// the time is over is found when the loop looks at the clock, which it does when nobody
+/// is ready, and every 64 steps: until then suspension points that need not wait pass.
 /// Zero expires at the first suspension point. `timeout` itself is no suspension
 /// point.
 ///

@@ -484,6 +484,8 @@ fn options_are_kept() {
         let (one, _two) = pair();
         one.set_nodelay(true).unwrap();
         assert!(one.nodelay().unwrap());
+        one.set_quickack(false).unwrap();
+        assert!(!one.quickack().unwrap());
         one.set_ttl(33).unwrap();
         assert_eq!(one.ttl().unwrap(), 33);
         assert!(one.take_error().unwrap().is_none());

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{self, Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::linux::net::TcpStreamExt;
 use std::panic::Location;
 use std::time::Duration;
 
@@ -55,6 +56,11 @@ passed_on! { TcpStream:
     fn set_nodelay(&self, nodelay: bool) -> ();
     /// Whether small writes are sent at once.
     fn nodelay(&self) -> bool;
+    /// Acknowledges at once what is received (`TCP_QUICKACK`), until the kernel
+    /// changes its mind. As in `std::os::linux::net::TcpStreamExt`.
+    fn set_quickack(&self, quickack: bool) -> ();
+    /// Whether what is received is acknowledged at once.
+    fn quickack(&self) -> bool;
     /// Sets how many hops a packet may take (`IP_TTL`).
     fn set_ttl(&self, ttl: u32) -> ();
     /// How many hops a packet may take.
