@@ -16,7 +16,9 @@ use super::{Child, CommandArgs, CommandEnvs, ExitStatus, Output, Stdio, orphans}
 /// The safe methods of std's `CommandExt` are here as well. A command with a
 /// `pre_exec` is made with std, and turned into one of these with `From`; it is started
 /// by the calling thread, which blocks for the while, since such a hook may care
-/// for the thread. All others are started by a thread of the pool.
+/// for the thread. All others are started by a thread of the pool, which may end before
+/// they do: what asks for a signal at its parent's death (`PR_SET_PDEATHSIG`) means that
+/// thread, and is better started by way of `From`.
 ///
 /// ```
 /// use corobin::process::Command;
