@@ -59,9 +59,15 @@ where
     F: FnOnce() -> T + Send,
     T: Send,
 {
+    const LARGE: usize = 4 << 10;
     let Some(scheduler) = scheduler::current() else {
         return Ok(f());
     };
+    if size_of::<F>() > LARGE {
+        // To be run where it lies: the pool's stacks may have no room for it.
+        let f: Box<dyn FnOnce() -> T + Send + '_> = Box::new(f);
+        return call(f, at);
+    }
     suspend::checkpoint(scheduler);
 
     /// What the thread writes to, on the stack of the coroutine that waits.
@@ -81,8 +87,6 @@ where
     let number = waiting.number;
     let door = Door::new(&scheduler.inbox);
     let to = ToThread(&raw const place);
-    // Runs where it lies: the pool's stacks have no room for a large one.
-    let f: Box<dyn FnOnce() -> T + Send + '_> = Box::new(f);
     let job: Box<dyn FnOnce() + Send + '_> = Box::new(move || {
         let to = to;
         let result = catch_unwind(AssertUnwindSafe(f));

@@ -7,7 +7,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use corobin::{
-    Builder, Generator, JoinError, Runtime, Yielder, park, run, scope, sleep, spawn, yield_now,
+    Builder, Generator, JoinError, Runtime, Yielder, park, run, scope, shield, sleep, spawn,
+    yield_now,
 };
 
 const CASE: &str = "COROBIN_TEST_CASE";
@@ -251,4 +252,21 @@ impl Drop for SleepsOnDrop {
     fn drop(&mut self) {
         sleep(Duration::from_millis(2));
     }
+}
+
+/// It may borrow, so it cannot be left half dropped.
+#[test]
+fn result_that_is_never_dropped_after_a_deadlock_aborts_with_the_report() {
+    if is_case("result") {
+        let _ = Runtime::new().unwrap().try_run(|| {
+            drop(spawn(|| shield(park)));
+            yield_now();
+            WaitsForEver
+        });
+    }
+    let test = "result_that_is_never_dropped_after_a_deadlock_aborts_with_the_report";
+    let output = in_another_process(test, "result");
+    assert_eq!(output.status.signal(), Some(libc::SIGABRT));
+    let text = output_of(&output);
+    assert!(text.contains("undertaker"), "{text}");
 }

@@ -31,8 +31,11 @@ impl Values {
     pub(crate) fn get(&self, key: usize) -> Option<Rc<dyn Any>> {
         let values = self.0.borrow();
         let (_, value) = values.iter().find(|(other, _)| *other == key)?;
+        let value = value.clone();
+        // A panic hook may come here again.
+        drop(values);
         match value {
-            Some(value) => Some(Rc::clone(value)),
+            Some(value) => Some(value),
             None => panic!("a coroutine_local is used in or after its own destruction"),
         }
     }

@@ -355,7 +355,7 @@ impl Raw {
 
     /// Whether a shield holds off what is due where it waits.
     pub(crate) fn is_shielded(&self) -> bool {
-        self.due_where_it_waits(false) != self.due_where_it_waits(true)
+        !self.has(ENDING) && self.due_where_it_waits(false) != self.due_where_it_waits(true)
     }
 
     /// What may be raised in a suspended coroutine.

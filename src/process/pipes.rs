@@ -35,7 +35,8 @@ macro_rules! pipe {
         ///
         /// A read or write is a suspension point; a cancelled one has moved no
         /// byte. As everywhere a cancelled `write_all` has written some, and what a
-        /// cancelled `read_to_end` or `read_to_string` had read is in the buffer.
+        /// cancelled `read_to_end` had read is in the buffer; of a `read_to_string` what is
+        /// text, but for a last character that was cut in two.
         #[derive(Debug)]
         pub struct $type(Async<OwnedFd>);
 

@@ -61,7 +61,7 @@ where
         frames::set_top(None);
         current::enter(&scheduler, || {
             scheduler.run_to_end();
-            scheduler.bury_outcome(main.task());
+            scheduler.bury_outcome(main.task(), config.main_stack_size);
             scheduler.close();
         });
         frames::set_top(top);
@@ -99,11 +99,15 @@ impl Scheduler {
         self.cancel_all(true);
     }
 
-    /// Drops the main coroutine's result, if the outcome is a deadlock that came after it.
-    fn bury_outcome(&self, main: &TaskRef) {
+    /// Drops the main coroutine's result, if the outcome is a deadlock that came after it,
+    /// as the main coroutine would: it may borrow, so it cannot be leaked half dropped, and
+    /// on a stack as large, if there is one.
+    fn bury_outcome(&self, main: &TaskRef, stack_size: usize) {
         if main.holds_result() && self.deadlock.borrow().is_some() {
             let main = main.clone();
-            self.spawn_undertaker(move |_| quietly(|| main.drop_result()));
+            let stack = self.reserve_stack(stack_size).ok();
+            let work = move |_: &Scheduler| quietly(|| main.drop_result());
+            self.spawn_undertaker(flag::SCOPED, stack, work);
             self.run_to_end();
         }
     }
@@ -142,16 +146,21 @@ impl Scheduler {
             std::process::abort();
         }
         // A logger and a waker are user code, which runs in coroutines only.
-        self.spawn_undertaker(Scheduler::leak_the_others);
+        self.spawn_undertaker(0, None, Scheduler::leak_the_others);
     }
 
-    fn spawn_undertaker(&self, work: impl FnOnce(&Scheduler) + 'static) {
+    fn spawn_undertaker(
+        &self,
+        flags: u8,
+        stack: Option<Raw>,
+        work: impl FnOnce(&Scheduler) + 'static,
+    ) {
         let origin = Origin {
             parent: 0,
             spawned_at: Location::caller(),
             born: self.clock.stamp(),
             name: Some("undertaker".into()),
-            flags: flag::DETACHED | flag::INTERNAL,
+            flags: flag::DETACHED | flag::INTERNAL | flags,
             children_of: None,
         };
         let undertaker = Typed::new(origin, next_id(), move || {
@@ -159,6 +168,7 @@ impl Scheduler {
                 work(scheduler);
             }
         });
+        undertaker.task().raw.set(stack);
         self.spawn(undertaker.task().clone());
     }
 
