@@ -177,5 +177,5 @@ fn a_panic_that_no_remote_handle_waits_for_is_an_error_with_its_place() {
     assert_eq!(count("ERROR", "early"), 1, "{lines:#?}");
     assert_eq!(count("ERROR", "late"), 1, "{lines:#?}");
     assert_eq!(count("WARN", "joined"), 1, "{lines:#?}");
-    assert_eq!(count("", "hostile_logger.rs"), 3, "{lines:#?}");
+    assert_eq!(count("", "hostile_logger.rs"), 4, "{lines:#?}");
 }
