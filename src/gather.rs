@@ -1,7 +1,6 @@
 //! Waiting for several coroutines.
 
 use std::fmt;
-use std::mem;
 use std::panic::Location;
 use std::rc::Rc;
 
@@ -43,7 +42,7 @@ use crate::task::{Group, Id, JoinError, Joiner};
 pub fn gather<T>(handles: impl IntoIterator<Item = JoinHandle<T>>) -> Result<Vec<T>, JoinError> {
     let mut gathered = Gathered::new(handles, true);
     let mut results: Vec<Option<T>> = gathered.handles.iter().map(|_| None).collect();
-    while let Some((index, result)) = gathered.next(true, Location::caller()) {
+    while let Some((index, result)) = gathered.next(Location::caller()) {
         results[index] = Some(result?);
     }
     Ok(results.into_iter().flatten().collect())
@@ -72,7 +71,7 @@ pub fn gather_results<T>(
 ) -> Vec<Result<T, JoinError>> {
     let mut gathered = Gathered::new(handles, true);
     let mut results: Vec<_> = gathered.handles.iter().map(|_| None).collect();
-    while let Some((index, result)) = gathered.next(true, Location::caller()) {
+    while let Some((index, result)) = gathered.next(Location::caller()) {
         results[index] = Some(result);
     }
     results.into_iter().flatten().collect()
@@ -116,7 +115,7 @@ impl<T> Iterator for AsCompleted<T> {
 
     #[track_caller]
     fn next(&mut self) -> Option<Self::Item> {
-        let (_, result) = self.0.next(false, Location::caller())?;
+        let (_, result) = self.0.next(Location::caller())?;
         Some(result)
     }
 
@@ -132,22 +131,45 @@ struct Gathered<T> {
     handles: Vec<Option<JoinHandle<T>>>,
     group: Rc<Group>,
     left: usize,
+    /// Whether all of them are cancelled where whoever waits is unwound.
+    cancels: bool,
 }
 
 impl<T> Gathered<T> {
-    /// `handles` may suspend; whoever cancels what it gathers does so there too.
     #[track_caller]
     fn new(handles: impl IntoIterator<Item = JoinHandle<T>>, cancels: bool) -> Gathered<T> {
-        let handles = Collected::from(handles, cancels);
-        let group = Rc::new(Group::default());
+        let mut gathered = Gathered {
+            handles: Vec::new(),
+            group: Rc::new(Group::default()),
+            left: 0,
+            cancels,
+        };
+        gathered.collect(handles);
+        gathered.form_group();
+        gathered
+    }
+
+    /// `handles` may suspend.
+    fn collect(&mut self, handles: impl IntoIterator<Item = JoinHandle<T>>) {
+        let mut unwound = Unwound::new(self);
+        for handle in handles {
+            unwound.gathered.handles.push(Some(handle));
+            unwound.gathered.left += 1;
+        }
+        unwound.cancels = false;
+    }
+
+    #[track_caller]
+    fn form_group(&self) {
         let mut ended = Vec::new();
-        for (index, handle) in (0..).zip(handles.iter().flatten()) {
+        for (index, handle) in (0..).zip(self.handles.iter().flatten()) {
             let task = handle.inner().task();
             assert_not_own(task);
             if task.has_ended() || scheduler::current().is_none() {
                 ended.push((task.sibling.get(), index));
             } else {
-                task.joiner.set(Joiner::Group(Rc::clone(&group), index));
+                task.joiner
+                    .set(Joiner::Group(Rc::clone(&self.group), index));
             }
         }
         // In the order of their ends, whose numbers begin anew after 2^32.
@@ -155,22 +177,12 @@ impl<T> Gathered<T> {
             ended.sort_by_key(|&(number, _)| number.wrapping_sub(first) as i32);
         }
         let ended = ended.into_iter().map(|(_, index)| index);
-        group.ended.borrow_mut().extend(ended);
-        Gathered {
-            left: handles.len(),
-            handles,
-            group,
-        }
+        self.group.ended.borrow_mut().extend(ended);
     }
 
-    /// The next one to end, and its place. Cancels all of them, if it is asked
-    /// to, where it is itself unwound.
-    fn next(
-        &mut self,
-        cancels: bool,
-        at: &'static Location<'static>,
-    ) -> Option<(usize, Result<T, JoinError>)> {
-        self.wait(cancels, at);
+    /// The next one to end, and its place.
+    fn next(&mut self, at: &'static Location<'static>) -> Option<(usize, Result<T, JoinError>)> {
+        self.wait(at);
         let index = self.group.ended.borrow_mut().pop_front()? as usize;
         let handle = self.handles[index].take().expect("a coroutine ends once");
         self.left -= 1;
@@ -178,57 +190,32 @@ impl<T> Gathered<T> {
         Some((index, result.unwrap_or(Err(JoinError::Cancelled))))
     }
 
-    fn wait(&self, cancels: bool, at: &'static Location<'static>) {
+    fn wait(&mut self, at: &'static Location<'static>) {
         let Some(scheduler) = scheduler::current() else {
             return;
         };
-        let mut unwound = Unwound {
-            gathered: self,
-            cancels,
-        };
+        let mut unwound = Unwound::new(self);
+        let gathered = &*unwound.gathered;
         suspend::checkpoint(scheduler);
-        while self.left > 0 && self.group.ended.borrow().is_empty() {
-            self.group.waiting.set(Some(scheduler.running()));
-            suspend::park_on(scheduler, self, at);
+        while gathered.left > 0 && gathered.group.ended.borrow().is_empty() {
+            gathered.group.waiting.set(Some(scheduler.running()));
+            suspend::park_on(scheduler, gathered, at);
         }
         unwound.cancels = false;
     }
 }
 
-/// Handles that have come so far.
-struct Collected<T> {
-    handles: Vec<Option<JoinHandle<T>>>,
-    cancels: bool,
-}
-
-impl<T> Collected<T> {
-    fn from(
-        handles: impl IntoIterator<Item = JoinHandle<T>>,
-        cancels: bool,
-    ) -> Vec<Option<JoinHandle<T>>> {
-        let handles = handles.into_iter();
-        let mut collected = Collected {
-            handles: Vec::with_capacity(handles.size_hint().0),
-            cancels,
-        };
-        handles.for_each(|handle| collected.handles.push(Some(handle)));
-        collected.cancels = false;
-        mem::take(&mut collected.handles)
-    }
-}
-
-impl<T> Drop for Collected<T> {
-    fn drop(&mut self) {
-        if self.cancels {
-            self.handles.iter().flatten().for_each(JoinHandle::cancel);
-        }
-    }
-}
-
-/// Ends a wait, and cancels everybody if it is unwound.
+/// Ends a wait, and cancels everybody if it is unwound and they go with who waits.
 struct Unwound<'a, T> {
-    gathered: &'a Gathered<T>,
+    gathered: &'a mut Gathered<T>,
     cancels: bool,
+}
+
+impl<'a, T> Unwound<'a, T> {
+    fn new(gathered: &'a mut Gathered<T>) -> Self {
+        let cancels = gathered.cancels;
+        Unwound { gathered, cancels }
+    }
 }
 
 impl<T> Drop for Unwound<'_, T> {

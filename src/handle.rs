@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use crate::block_on::block_on;
 use crate::inbox::{Door, Inbox};
 use crate::scheduler::{self, Message, Remote, Scheduler};
-use crate::snapshot::title;
+use crate::snapshot::{title, title_of};
 use crate::spawn::assert_not_own;
 use crate::task::{Id, JoinError, Origin, Typed, flag};
 use crate::unwind::{drop_quietly, is_cancel, message, quietly};
@@ -191,9 +191,8 @@ impl<T> Drop for RemoteJoinHandle<T> {
         drop(waker);
         if let Some(Err(JoinError::Panicked(payload))) = result {
             log::error!(
-                "coroutine {} (spawned at {}) panicked and nobody joined it: {}",
-                Id(self.number),
-                self.spawned_at,
+                "coroutine {} panicked and nobody joined it: {}",
+                title_of(Id(self.number), self.spawned_at),
                 message(&*payload)
             );
             drop_quietly(payload);

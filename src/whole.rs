@@ -58,16 +58,13 @@ pub(crate) fn read_to_end(reader: &mut impl Read, buf: &mut Vec<u8>) -> io::Resu
 /// What was read before an error is in `buf` too, if it is text, and when it unwinds.
 #[track_caller]
 pub(crate) fn read_to_string(reader: &mut impl Read, buf: &mut String) -> io::Result<usize> {
-    /// Keeps what is text, up to a character that is not complete.
+    /// Keeps what is text, up to the first byte that is not.
     struct Unwound<'a>(&'a mut String, Vec<u8>);
     impl Drop for Unwound<'_> {
         fn drop(&mut self) {
-            let text = match str::from_utf8(&self.1) {
-                Ok(text) => text,
-                Err(error) if error.error_len().is_some() => return,
-                Err(error) => str::from_utf8(&self.1[..error.valid_up_to()]).unwrap_or(""),
-            };
-            self.0.push_str(text);
+            if let Some(first) = self.1.utf8_chunks().next() {
+                self.0.push_str(first.valid());
+            }
         }
     }
     let mut unwound = Unwound(buf, Vec::new());

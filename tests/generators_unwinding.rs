@@ -8,7 +8,7 @@ use std::thread::panicking;
 use std::time::Duration;
 
 use corobin::GeneratorState::{Complete, Yielded};
-use corobin::{Builder, Generator, JoinError, Runtime, Yielder, park, sleep, spawn, yield_now};
+use corobin::{Generator, Runtime, Yielder, sleep, spawn, yield_now};
 
 #[path = "common/on_drop.rs"]
 mod on_drop;
@@ -357,54 +357,4 @@ fn generator_shared_by_unwinding_and_other_coroutines() {
         }
         assert!(matches!(handle.join(), Err(corobin::JoinError::Cancelled)));
     });
-}
-
-static WARNINGS: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
-struct Warnings;
-
-impl log::Log for Warnings {
-    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-        metadata.level() == log::Level::Warn
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        if self.enabled(record.metadata()) {
-            WARNINGS.lock().unwrap().push(record.args().to_string());
-        }
-    }
-
-    fn flush(&self) {}
-}
-
-/// A generator that yields in a destructor while the cancel of its coroutine unwinds it
-/// ends where it is resumed next, and so does that coroutine, with a word about it.
-#[test]
-fn cancel_of_another_is_told() {
-    log::set_logger(&Warnings).unwrap();
-    log::set_max_level(log::LevelFilter::Warn);
-    in_virtual_time(|| {
-        let place = Rc::new(RefCell::new(None));
-        let theirs = Rc::clone(&place);
-        let cancelled = spawn(move || {
-            let mut generator = Generator::new(|y: &Yielder<&'static str>| {
-                let _guard = OnDrop(|| y.yield_("left in mid-unwind"));
-                park();
-            });
-            assert_eq!(generator.start(), Yielded("left in mid-unwind"));
-            *theirs.borrow_mut() = Some(generator);
-        });
-        yield_now();
-        cancelled.cancel();
-        cancelled.join().unwrap();
-        let named = Builder::new().name("heir");
-        let heir = named.spawn(move || {
-            let generator = place.take();
-            generator.unwrap().send(());
-        });
-        assert!(matches!(heir.unwrap().join(), Err(JoinError::Cancelled)));
-    });
-    let warnings = WARNINGS.lock().unwrap();
-    let is_told = |it: &String| it.contains("'heir'") && it.contains("not its own");
-    assert!(warnings.iter().any(is_told), "{warnings:?}");
 }

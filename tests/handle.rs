@@ -433,3 +433,21 @@ fn whoever_joins_itself_is_told_so() {
         assert!(text.contains("joins itself"), "{text}");
     });
 }
+
+#[test]
+fn dropping_a_handle_survives_a_payload_that_panics_when_it_is_dropped() {
+    struct Fails;
+    impl Drop for Fails {
+        fn drop(&mut self) {
+            panic!("the payload failed");
+        }
+    }
+    run(|| {
+        let remote = handle().spawn(|| panic_any(Fails));
+        while !remote.is_finished() {
+            yield_now();
+            sleep(Duration::from_millis(1));
+        }
+        drop(remote);
+    });
+}

@@ -6,7 +6,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Once;
 
-use corobin::{park, run, scope, shield, spawn, yield_now};
+use corobin::{
+    Builder, Generator, GeneratorState, JoinError, Yielder, park, run, scope, shield, spawn,
+    yield_now,
+};
+
+#[path = "common/on_drop.rs"]
+mod on_drop;
+use on_drop::OnDrop;
 
 thread_local! {
     static ON_LOG: Cell<fn(&log::Record)> = const { Cell::new(|_| ()) };
@@ -178,4 +185,35 @@ fn a_panic_that_no_remote_handle_waits_for_is_an_error_with_its_place() {
     assert_eq!(count("ERROR", "late"), 1, "{lines:#?}");
     assert_eq!(count("WARN", "joined"), 1, "{lines:#?}");
     assert_eq!(count("", "hostile_logger.rs"), 4, "{lines:#?}");
+}
+
+/// A generator that yields in a destructor while the cancel of its coroutine unwinds it
+/// ends where it is resumed next, and so does that coroutine, with a word about it.
+#[test]
+fn a_cancel_that_was_not_its_own_is_told() {
+    on_log(|record| {
+        let line = format!("{} {}", record.level(), record.args());
+        LINES.with_borrow_mut(|lines| lines.push(line));
+    });
+    run(|| {
+        let place = Rc::new(Cell::new(None));
+        let theirs = Rc::clone(&place);
+        let cancelled = spawn(move || {
+            let mut generator = Generator::new(|y: &Yielder<u32>| {
+                let _guard = OnDrop(|| y.yield_(7));
+                park();
+            });
+            assert_eq!(generator.start(), GeneratorState::Yielded(7));
+            theirs.set(Some(generator));
+        });
+        yield_now();
+        cancelled.cancel();
+        cancelled.join().unwrap();
+        let heir = Builder::new().name("heir");
+        let heir = heir.spawn(move || place.take().unwrap().send(()));
+        assert!(matches!(heir.unwrap().join(), Err(JoinError::Cancelled)));
+    });
+    let lines = LINES.take();
+    let is_told = |it: &String| it.starts_with("WARN coroutine") && it.contains("not its own");
+    assert!(lines.iter().any(|it| is_told(it) && it.contains("'heir'")));
 }

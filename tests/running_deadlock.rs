@@ -408,10 +408,10 @@ struct Left(Trail);
 impl Drop for Left {
     fn drop(&mut self) {
         yield_now();
-        let own_name = corobin::try_current().is_some();
+        let is_in_one = corobin::try_current().is_some();
         note(
             &self.0,
-            format!("result dropped in a coroutine: {own_name}"),
+            format!("result dropped in a coroutine: {is_in_one}"),
         );
     }
 }

@@ -306,3 +306,13 @@ fn a_deadlock_is_found_with_everybody_in_odd_places() {
     };
     assert_eq!(snapshot.coroutines.len(), 2);
 }
+
+#[test]
+fn race_takes_a_tuple_of_twelve() {
+    let n = || {
+        park();
+        0
+    };
+    let first = run(|| race((n, n, n, n, n, n, n, n, n, n, n, || 12)));
+    assert_eq!(first, 12);
+}

@@ -6,8 +6,10 @@
 
 use std::io::IoSliceMut;
 use std::os::fd::AsFd;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use rustix::fs::{FileType, fstat};
 use rustix::io::{Errno, ReadWriteFlags};
 
 /// What the kernel takes for the file's cursor, which then moves.
@@ -16,6 +18,8 @@ const CURSOR: u64 = u64::MAX;
 /// What the handles of one open file know of it in common.
 #[derive(Debug)]
 pub(super) struct State {
+    /// Whether a read waits for a disk only, and not for somebody who writes.
+    on_disk: OnceLock<bool>,
     /// Whether it is worth a try.
     supported: AtomicBool,
     /// Calls on threads that may hold the kernel's lock on the cursor.
@@ -25,9 +29,19 @@ pub(super) struct State {
 impl State {
     pub(super) fn new() -> State {
         State {
+            on_disk: OnceLock::new(),
             supported: AtomicBool::new(true),
             in_thread: AtomicUsize::new(0),
         }
+    }
+
+    /// Whether `file`, which this is the state of, is on a disk.
+    pub(super) fn is_on_disk(&self, file: impl AsFd) -> bool {
+        let ask = || {
+            let kind = fstat(file).map(|stat| FileType::from_raw_mode(stat.st_mode));
+            matches!(kind, Ok(FileType::RegularFile | FileType::BlockDevice))
+        };
+        *self.on_disk.get_or_init(ask)
     }
 
     /// Counts a call on a thread.

@@ -4,8 +4,6 @@ use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 
-use rustix::fs::{FileType, fstat};
-
 use crate::scheduler;
 use crate::suspend::{begin_operation, yield_now};
 use crate::to_thread::try_to_thread;
@@ -46,10 +44,8 @@ impl File {
         Cached { done, ends: false }
     }
 
-    /// Whether a read waits for a disk only, and not for somebody who writes.
     fn is_on_disk(&self) -> bool {
-        let kind = fstat(&self.inner).map(|stat| FileType::from_raw_mode(stat.st_mode));
-        matches!(kind, Ok(FileType::RegularFile | FileType::BlockDevice))
+        self.state.is_on_disk(&self.inner)
     }
 
     /// Reads as much as a blocking read gives: of a file on disk, short only before the

@@ -325,7 +325,7 @@ pub(super) fn read_slices(io: impl AsFd, bufs: &mut [IoSliceMut<'_>]) -> io::Res
 /// # Errors
 /// As sendmsg(2).
 pub(super) fn write_slices(io: impl AsFd, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-    if total(bufs) == 0 {
+    if bufs.iter().all(|buf| buf.is_empty()) {
         return Ok(0);
     }
     let bufs = &bufs[..bufs.len().min(BUFFERS)];

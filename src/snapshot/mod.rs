@@ -96,13 +96,12 @@ pub enum CoroutineState {
 
 /// How a coroutine is called in messages.
 pub(crate) fn title(task: &Task) -> impl fmt::Display + '_ {
-    struct Title<'a>(&'a Task);
-    impl fmt::Display for Title<'_> {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write_title(f, self.0.id(), self.0.name(), self.0.spawned_at())
-        }
-    }
-    Title(task)
+    fmt::from_fn(|f| write_title(f, task.id(), task.name(), task.spawned_at()))
+}
+
+/// As [`title`], of one without a name.
+pub(crate) fn title_of(id: Id, spawned_at: &Location<'_>) -> impl fmt::Display {
+    fmt::from_fn(move |f| write_title(f, id, None, spawned_at))
 }
 
 fn write_title(

@@ -1,11 +1,11 @@
 //! Where a coroutine was spawned and what it is called, in one word: few have a name.
 
-use std::marker::PhantomData;
+use std::num::NonZero;
 use std::panic::Location;
 use std::ptr::NonNull;
 
 /// A place, or a box of a place and a name; the lowest bit of the address tells which.
-pub(super) struct Birthplace(NonNull<()>, PhantomData<Named>);
+pub(super) struct Birthplace(NonNull<()>);
 
 struct Named {
     at: &'static Location<'static>,
@@ -19,7 +19,7 @@ impl Birthplace {
     #[inline(always)]
     pub(super) fn new(at: &'static Location<'static>, name: Option<Box<str>>) -> Birthplace {
         match name {
-            None => Birthplace(NonNull::from(at).cast(), PhantomData),
+            None => Birthplace(NonNull::from(at).cast()),
             Some(name) => Birthplace::named(at, name),
         }
     }
@@ -27,8 +27,7 @@ impl Birthplace {
     #[cold]
     fn named(at: &'static Location<'static>, name: Box<str>) -> Birthplace {
         let named = NonNull::from(Box::leak(Box::new(Named { at, name })));
-        let tagged = named.cast().map_addr(|address| address | NAMED);
-        Birthplace(tagged, PhantomData)
+        Birthplace(named.cast().map_addr(|address| address | NAMED))
     }
 
     #[inline(always)]
@@ -37,11 +36,8 @@ impl Birthplace {
     }
 
     fn boxed(&self) -> Option<NonNull<Named>> {
-        let untagged = |tagged: NonNull<()>| NonNull::new(tagged.as_ptr().map_addr(|a| a & !NAMED));
-        self.has_name()
-            .then(|| untagged(self.0))
-            .flatten()
-            .map(NonNull::cast)
+        let address = NonZero::new(self.0.addr().get() & !NAMED)?;
+        self.has_name().then(|| self.0.with_addr(address).cast())
     }
 
     pub(super) fn at(&self) -> &'static Location<'static> {
