@@ -21,23 +21,25 @@ pub(crate) fn checkpoint(scheduler: &Scheduler) {
     }
 }
 
-/// As [`checkpoint`], for what works outside of a runtime too.
+/// What every suspension point that works outside of a runtime too does first: as
+/// [`checkpoint`], if there is a scheduler, which it gives.
 #[inline(always)]
-pub(crate) fn checkpoint_if_any() {
-    if let Some(scheduler) = scheduler::current() {
+pub(crate) fn arrive<'a>() -> Option<&'a Scheduler> {
+    let scheduler = scheduler::current();
+    if let Some(scheduler) = scheduler {
         checkpoint(scheduler);
     }
+    scheduler
 }
 
-/// What an operation on a descriptor does first: as [`checkpoint_if_any`], and lets the
+/// What an operation on a descriptor does first: as [`arrive`], and lets the
 /// others have their turn, if the ones before have all succeeded at once.
 #[inline(always)]
 #[track_caller]
 pub(crate) fn begin_operation() {
-    let Some(scheduler) = scheduler::current() else {
+    let Some(scheduler) = arrive() else {
         return;
     };
-    checkpoint(scheduler);
     if scheduler.is_greedy() {
         scheduler.yield_now(Some(Location::caller()));
         checkpoint(scheduler);

@@ -280,7 +280,7 @@ impl Buffer {
     /// has seen before. All of the rest at the end of the input.
     #[track_caller]
     fn fill_until(&mut self, enough: impl Fn(&[u8], usize) -> Option<usize>) -> io::Result<usize> {
-        suspend::checkpoint_if_any();
+        suspend::arrive();
         let mut seen = 0;
         loop {
             if let Some(count) = enough(self.rest(), seen) {

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
-use crate::suspend::checkpoint_if_any;
+use crate::suspend::arrive;
 use crate::to_thread::try_to_thread;
 
 use super::{Child, CommandArgs, CommandEnvs, ExitStatus, Output, Stdio, orphans};
@@ -231,7 +231,7 @@ impl Command {
         self.set_streams(defaults);
         let inner = &mut self.inner;
         let child = if self.from_std {
-            checkpoint_if_any();
+            arrive();
             inner.spawn()?
         } else {
             try_to_thread(|| inner.spawn())?

@@ -57,7 +57,7 @@ impl Barrier {
     /// If it has to wait outside of a runtime.
     #[track_caller]
     pub fn wait(&self) -> BarrierWaitResult {
-        suspend::checkpoint_if_any();
+        suspend::arrive();
         let is_leader = self.came.get() + 1 >= self.n && self.queue.count() + 1 >= self.n;
         if is_leader {
             self.came.set(0);

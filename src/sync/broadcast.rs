@@ -200,7 +200,7 @@ impl<T: Clone> BroadcastReceiver<T> {
     /// If it has to wait outside of a runtime.
     #[track_caller]
     pub fn recv(&self) -> Result<T, BroadcastError> {
-        suspend::checkpoint_if_any();
+        suspend::arrive();
         loop {
             match self.try_recv() {
                 Err(BroadcastError::Empty) => {}

@@ -5,7 +5,7 @@ use std::panic::Location;
 
 use crate::scheduler;
 use crate::suspend;
-use crate::wait_queue::WaitQueue;
+use crate::wait_queue::{Caller, WaitQueue};
 
 use super::MutexGuard;
 
@@ -81,7 +81,7 @@ impl Condvar {
         guard: &mut MutexGuard<'_, T>,
         mut condition: impl FnMut(&mut T) -> bool,
     ) {
-        suspend::checkpoint_if_any();
+        suspend::arrive();
         while condition(guard) {
             self.wait(guard);
         }
@@ -90,7 +90,7 @@ impl Condvar {
     /// Wakes the first one that waits. Without one nothing happens, and nothing is
     /// remembered. Not a suspension point.
     pub fn notify_one(&self) {
-        let _ = self.queue.give((), None);
+        let _ = self.queue.give((), Caller::now());
     }
 
     /// Wakes all that wait. Not a suspension point.

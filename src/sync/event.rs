@@ -50,10 +50,7 @@ impl Event {
     #[inline(always)]
     #[track_caller]
     pub fn wait(&self) {
-        let scheduler = scheduler::current();
-        if let Some(scheduler) = scheduler {
-            suspend::checkpoint(scheduler);
-        }
+        let scheduler = suspend::arrive();
         if !self.set.get() {
             let scheduler = scheduler::needed(scheduler, "an Event that is not set");
             (self.queue).wait(scheduler, Tag::Plain, None, &"an Event", Location::caller());

@@ -9,7 +9,7 @@ use crate::coroutine::Awaited;
 use crate::scheduler::{self, Scheduler};
 use crate::suspend;
 use crate::task::Id;
-use crate::wait_queue::{Tag, WaitQueue};
+use crate::wait_queue::{Caller, Tag, WaitQueue};
 
 use super::holder::{Held, Holder};
 
@@ -87,10 +87,7 @@ impl<T: ?Sized> Mutex<T> {
     #[inline(always)]
     #[track_caller]
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        let scheduler = scheduler::current();
-        if let Some(scheduler) = scheduler {
-            suspend::checkpoint(scheduler);
-        }
+        let scheduler = suspend::arrive();
         self.state
             .lock(scheduler, Holder::new(scheduler, Location::caller()));
         self.guard()
@@ -167,7 +164,7 @@ impl State {
 
     #[inline(never)]
     fn hand_on(&self) {
-        self.holder.set(self.queue.take(Tag::Plain, None));
+        self.holder.set(self.queue.take(Tag::Plain, Caller::now()));
     }
 }
 

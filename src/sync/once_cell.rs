@@ -6,7 +6,7 @@ use std::panic::Location;
 
 use crate::scheduler;
 use crate::suspend;
-use crate::wait_queue::{Tag, WaitQueue};
+use crate::wait_queue::{Caller, Tag, WaitQueue};
 
 use super::holder::{Held, Holder};
 
@@ -107,10 +107,7 @@ impl<T> OnceCell<T> {
     /// As for [`get_or_init`](OnceCell::get_or_init).
     #[track_caller]
     pub fn get_or_try_init<E>(&self, f: impl FnOnce() -> Result<T, E>) -> Result<&T, E> {
-        let scheduler = scheduler::current();
-        if let Some(scheduler) = scheduler {
-            suspend::checkpoint(scheduler);
-        }
+        let scheduler = suspend::arrive();
         let me = Holder::new(scheduler, Location::caller());
         match self.initialiser.get() {
             // A value, or nobody else who makes one.
@@ -163,7 +160,8 @@ impl<T> Drop for Turn<'_, T> {
             cell.initialiser.set(None);
             cell.queue.release_all();
         } else {
-            cell.initialiser.set(cell.queue.take(Tag::Plain, None));
+            cell.initialiser
+                .set(cell.queue.take(Tag::Plain, Caller::now()));
         }
     }
 }

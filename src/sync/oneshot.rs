@@ -8,7 +8,7 @@ use std::rc::Rc;
 use crate::coroutine::Awaited;
 use crate::scheduler;
 use crate::suspend;
-use crate::wait_queue::{Tag, WaitQueue};
+use crate::wait_queue::{Caller, Tag, WaitQueue};
 
 use super::{RecvError, SendError, TryRecvError};
 
@@ -68,7 +68,7 @@ impl<T> OneSender<T> {
         if self.is_closed() {
             return Err(SendError(item));
         }
-        if let Err(item) = self.shot.queue.give(item, None) {
+        if let Err(item) = self.shot.queue.give(item, Caller::now()) {
             self.shot.item.set(Some(item));
         }
         Ok(())
@@ -94,7 +94,7 @@ impl<T> OneReceiver<T> {
     /// If it has to wait outside of a runtime.
     #[track_caller]
     pub fn recv(self) -> Result<T, RecvError> {
-        suspend::checkpoint_if_any();
+        suspend::arrive();
         match self.try_recv() {
             Ok(item) => Ok(item),
             Err(TryRecvError::Closed) => Err(RecvError),

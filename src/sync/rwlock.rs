@@ -7,7 +7,7 @@ use std::panic::Location;
 
 use crate::scheduler;
 use crate::suspend;
-use crate::wait_queue::{Tag, WaitQueue};
+use crate::wait_queue::{Caller, Tag, WaitQueue};
 
 use super::holder::{Held, Holder, Holders};
 
@@ -139,10 +139,7 @@ impl<T: ?Sized> RwLock<T> {
 
     #[inline(always)]
     fn arrive(&self, at: &'static Location<'static>) -> Holder {
-        let scheduler = scheduler::current();
-        if let Some(scheduler) = scheduler {
-            suspend::checkpoint(scheduler);
-        }
+        let scheduler = suspend::arrive();
         Holder::new(scheduler, at)
     }
 
@@ -167,7 +164,7 @@ impl<T: ?Sized> RwLock<T> {
 impl State {
     #[inline(always)]
     fn may_read(&self) -> bool {
-        self.writer.get().is_none() && self.queue.first(None).is_none()
+        self.writer.get().is_none() && self.queue.first(Caller::now()).is_none()
     }
 
     /// Where nobody has the lock, nobody waits for it.
@@ -205,11 +202,12 @@ impl State {
     #[inline(never)]
     fn serve_queue(&self) {
         while self.writer.get().is_none() {
-            match self.queue.first(None) {
+            match self.queue.first(Caller::now()) {
                 Some(Tag::Exclusive) if self.count.get() == 0 => {
-                    self.writer.set(self.queue.take(Tag::Exclusive, None));
+                    self.writer
+                        .set(self.queue.take(Tag::Exclusive, Caller::now()));
                 }
-                Some(Tag::Plain) if self.queue.take(Tag::Plain, None).is_some() => {
+                Some(Tag::Plain) if self.queue.take(Tag::Plain, Caller::now()).is_some() => {
                     self.count.set(self.count.get() + 1);
                 }
                 _ => break,

@@ -6,7 +6,7 @@ use std::panic::Location;
 
 use crate::scheduler;
 use crate::suspend;
-use crate::wait_queue::{Tag, WaitQueue};
+use crate::wait_queue::{Caller, Tag, WaitQueue};
 
 use super::holder::{Held, Holder, Holders};
 
@@ -66,10 +66,7 @@ impl Semaphore {
     #[inline]
     #[track_caller]
     pub fn acquire(&self) -> SemaphorePermit<'_> {
-        let scheduler = scheduler::current();
-        if let Some(scheduler) = scheduler {
-            suspend::checkpoint(scheduler);
-        }
+        let scheduler = suspend::arrive();
         let me = Holder::new(scheduler, Location::caller());
         match self.available.get().checked_sub(1) {
             Some(rest) => self.available.set(rest),
@@ -127,7 +124,7 @@ impl Drop for SemaphorePermit<'_> {
     fn drop(&mut self) {
         let semaphore = self.semaphore;
         semaphore.holders.remove(self.place);
-        if semaphore.queue.give((), None).is_err() {
+        if semaphore.queue.give((), Caller::now()).is_err() {
             semaphore.available.set(semaphore.available.get() + 1);
         }
     }

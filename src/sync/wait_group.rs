@@ -62,7 +62,7 @@ impl WaitGroup {
     /// If it has to wait outside of a runtime.
     #[track_caller]
     pub fn wait(self) {
-        suspend::checkpoint_if_any();
+        suspend::arrive();
         let inner = Rc::clone(&self.inner);
         drop(self);
         if inner.members.get() > 0 {

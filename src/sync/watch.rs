@@ -163,7 +163,7 @@ impl<T> WatchReceiver<T> {
     /// If it has to wait outside of a runtime.
     #[track_caller]
     pub fn changed(&self) -> Result<(), RecvError> {
-        suspend::checkpoint_if_any();
+        suspend::arrive();
         while !self.has_changed() && self.board.senders.get() > 0 {
             let scheduler = scheduler::expect("a watch that has to wait");
             let what = Change(self.board.made_at);

@@ -32,11 +32,12 @@ use std::panic::Location;
 use std::ptr::{self, NonNull};
 
 use crate::coroutine::Awaited;
+use crate::generator::raw::Raw;
 use crate::scheduler::{self, Scheduler};
 use crate::suspend;
 
 pub use node::{Crowd, Node, Tag, Waiter};
-use node::{Ends, Head, Link, Links, NONE};
+use node::{Ends, Head, Link, Links};
 
 /// How a coroutine parks: the functions of [`suspend`] that a closure could name, were
 /// closures always inlined.
@@ -56,6 +57,58 @@ impl Park<'_> {
             Park::OrDue(what, at) => return suspend::park_or_due(scheduler, what, at),
         }
         true
+    }
+}
+
+/// Who serves a queue: the running coroutine, or a thread without a runtime.
+#[derive(Clone, Copy)]
+pub struct Caller<'a> {
+    scheduler: Option<&'a Scheduler>,
+    /// What it waits with itself: its own nodes are passed over.
+    waiter: Option<&'a Waiter>,
+}
+
+impl<'a> Caller<'a> {
+    #[inline(always)]
+    pub(crate) fn now() -> Caller<'a> {
+        Caller {
+            scheduler: scheduler::current(),
+            waiter: None,
+        }
+    }
+
+    /// The caller of a suspension point, which raises what is due first.
+    #[inline(always)]
+    pub(crate) fn arrive() -> Caller<'a> {
+        Caller {
+            scheduler: suspend::arrive(),
+            waiter: None,
+        }
+    }
+
+    /// One that waits itself.
+    pub(crate) fn waiting(scheduler: &'a Scheduler, waiter: &'a Waiter) -> Caller<'a> {
+        Caller {
+            scheduler: Some(scheduler),
+            waiter: Some(waiter),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn scheduler(self) -> Option<&'a Scheduler> {
+        self.scheduler
+    }
+
+    /// The scheduler, for `what` has to wait.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn needed(self, what: &str) -> &'a Scheduler {
+        scheduler::needed(self.scheduler, what)
+    }
+
+    #[inline(always)]
+    fn is(self, waiter: *const Waiter) -> bool {
+        self.waiter.is_some_and(|own| ptr::eq(own, waiter))
     }
 }
 
@@ -82,7 +135,7 @@ impl<T> WaitQueue<T> {
     /// The node is in no queue, and is not moved or dropped before it is unlinked. Queue
     /// and waiter live as long as it is in the queue.
     #[inline(always)]
-    unsafe fn push(&self, node: &Node<T>, waiter: &Waiter, index: usize, sibling: Link) {
+    unsafe fn push(&self, node: &Node<T>, waiter: &Waiter, raw: Raw, sibling: Link) {
         let place = node.place();
         let last = self.ends.last.replace(Some(place));
         // SAFETY: the node is in no queue; those of this queue are valid, and so is the
@@ -94,8 +147,7 @@ impl<T> WaitQueue<T> {
                 next: Cell::new(None),
                 sibling,
                 waiter,
-                raw: waiter.raw,
-                index,
+                raw,
             });
             match last {
                 Some(last) => Head::links(last).next.set(Some(place)),
@@ -111,25 +163,26 @@ impl<T> WaitQueue<T> {
     }
 
     /// The first node that `wanted` says yes to, of a waiter that takes what it is
-    /// handed and is not `me`. Those who do not take anything any more are
+    /// handed and is not the caller. Those who do not take anything any more are
     /// unlinked on the way. `wanted` may be asked more than once of the first.
     #[inline(always)]
-    fn find(
+    fn find<'a>(
         &self,
-        me: Option<&Waiter>,
+        caller: Caller<'a>,
         wanted: impl Fn(Tag) -> bool,
-    ) -> Option<(NonNull<Node<T>>, &Scheduler)> {
+    ) -> Option<(NonNull<Node<T>>, &'a Scheduler)> {
         let first = self.ends.first.get()?;
-        let me = me.map_or(ptr::null(), ptr::from_ref);
-        let scheduler = scheduler::current();
         // SAFETY: a node in a queue is valid, and so is its waiter.
         let serves = unsafe {
-            let waiter = Head::links(first).waiter;
-            !ptr::eq(waiter, me) && (*waiter).waits() && wanted(first.as_ref().tag)
+            let links = Head::links(first);
+            !caller.is(links.waiter)
+                && !(*links.waiter).is_served()
+                && links.raw.is_parked()
+                && wanted(first.as_ref().tag)
         };
-        match scheduler {
+        match caller.scheduler {
             Some(scheduler) if serves => Some((first.cast(), scheduler)),
-            _ => self.search(me, scheduler, wanted),
+            _ => self.search(caller, wanted),
         }
     }
 
@@ -138,8 +191,7 @@ impl<T> WaitQueue<T> {
     #[inline(never)]
     fn search<'a>(
         &self,
-        me: *const Waiter,
-        scheduler: Option<&'a Scheduler>,
+        caller: Caller<'a>,
         wanted: impl Fn(Tag) -> bool,
     ) -> Option<(NonNull<Node<T>>, &'a Scheduler)> {
         let mut next = self.ends.first.get();
@@ -147,89 +199,85 @@ impl<T> WaitQueue<T> {
             // SAFETY: a node in a queue is valid.
             let (links, tag) = unsafe { (Head::links(place), place.as_ref().tag) };
             next = links.next.get();
-            if ptr::eq(links.waiter, me) {
+            if caller.is(links.waiter) {
                 continue;
             }
             // SAFETY: the waiter of a node in a queue is valid.
-            if !unsafe { links.accepts(scheduler) } {
+            if !unsafe { links.accepts(caller.scheduler) } {
                 // SAFETY: the node is valid, and we are its queue.
                 unsafe { Head::unlink(place) };
             } else if wanted(tag) {
-                return Some((place.cast(), scheduler?));
+                return Some((place.cast(), caller.scheduler?));
             }
         }
         None
     }
 
-    /// Ends the wait of the first waiter but `me` that `wanted` says yes to, and gives its
-    /// node, which stays where it is until others run.
+    /// Ends the wait of the first waiter but the caller that `wanted` says yes to, and
+    /// gives its node, which stays where it is until others run.
     #[inline(always)]
-    fn serve(&self, me: Option<&Waiter>, wanted: impl Fn(Tag) -> bool) -> Option<NonNull<Node<T>>> {
+    fn serve(&self, caller: Caller<'_>, wanted: impl Fn(Tag) -> bool) -> Option<NonNull<Node<T>>> {
         let first = self.ends.first.get()?;
         // SAFETY: a node in a queue is valid, and so is its waiter.
-        let (links, waiter, tag) = unsafe {
+        let (head, links, waiter) = unsafe {
             let links = Head::links(first);
-            (links, &*links.waiter, first.as_ref().tag)
+            (first.as_ref(), links, &*links.waiter)
         };
-        let is_me = me.is_some_and(|me| ptr::eq(waiter, me));
-        if let Some(scheduler) = scheduler::current()
-            && !is_me
-            && waiter.served().is_none()
-            && wanted(tag)
+        if let Some(scheduler) = caller.scheduler
+            && !caller.is(waiter)
+            && !waiter.is_served()
+            && wanted(head.tag)
             && scheduler.wake_swiftly(links.raw)
         {
-            waiter.served.set(links.index);
+            waiter.serve(head.index.get());
             // SAFETY: it is the first in this queue.
             unsafe { self.ends.remove_first(links) };
             return Some(first.cast());
         }
         hint::cold_path();
-        self.serve_after_search(me, wanted)
+        self.serve_after_search(caller, wanted)
     }
 
     /// As [`serve`](Self::serve), where that is not simply the first.
     #[inline(never)]
     fn serve_after_search(
         &self,
-        me: Option<&Waiter>,
+        caller: Caller<'_>,
         wanted: impl Fn(Tag) -> bool,
     ) -> Option<NonNull<Node<T>>> {
-        let (node, scheduler) = self.find(me, wanted)?;
+        let (node, scheduler) = self.find(caller, wanted)?;
         // SAFETY: a node in a queue is valid, and so is its waiter.
         unsafe {
-            let links = Head::links(node.cast());
-            let waiter = &*links.waiter;
-            scheduler.wake(waiter.raw);
-            waiter.served.set(links.index);
+            let (head, links) = (&node.as_ref().head, Head::links(node.cast()));
+            scheduler.wake(links.raw);
+            (*links.waiter).serve(head.index.get());
             Head::unlink(node.cast());
         }
         Some(node)
     }
 
-    /// The tag of the first waiter but `me`.
+    /// The tag of the first waiter but the caller.
     #[inline(always)]
-    pub(crate) fn first(&self, me: Option<&Waiter>) -> Option<Tag> {
-        let (node, _) = self.find(me, |_| true)?;
+    pub(crate) fn first(&self, caller: Caller<'_>) -> Option<Tag> {
+        let (node, _) = self.find(caller, |_| true)?;
         // SAFETY: a node in a queue is valid.
         Some(unsafe { node.as_ref() }.head.tag)
     }
 
-    /// Whether the first waiter is `me`, or there is none.
-    pub(crate) fn is_turn_of(&self, me: Option<&Waiter>) -> bool {
-        let me = me.map_or(ptr::null(), ptr::from_ref);
-        let scheduler = scheduler::current();
+    /// Whether the first waiter is the caller, or there is none.
+    pub(crate) fn is_turn_of(&self, caller: Caller<'_>) -> bool {
         let mut next = self.ends.first.get();
         while let Some(place) = next {
             // SAFETY: a node in a queue is valid.
             let links = unsafe { Head::links(place) };
             next = links.next.get();
             // Not whether it accepts: it runs, and its own frames tell what it can meet.
-            if ptr::eq(links.waiter, me) {
+            if caller.is(links.waiter) {
                 return true;
             }
             // SAFETY: as above, and so is its waiter.
             unsafe {
-                if links.accepts(scheduler) {
+                if links.accepts(caller.scheduler) {
                     return false;
                 }
                 Head::unlink(place);
@@ -238,13 +286,13 @@ impl<T> WaitQueue<T> {
         true
     }
 
-    /// Hands `value` to the first waiter but `me`, and ends its wait.
+    /// Hands `value` to the first waiter but the caller, and ends its wait.
     ///
     /// # Errors
     /// Nobody waits: the value comes back.
     #[inline(always)]
-    pub(crate) fn give(&self, value: T, me: Option<&Waiter>) -> Result<(), T> {
-        let Some(node) = self.serve(me, |_| true) else {
+    pub(crate) fn give(&self, value: T, caller: Caller<'_>) -> Result<(), T> {
+        let Some(node) = self.serve(caller, |_| true) else {
             return Err(value);
         };
         // SAFETY: its coroutine has not run since it was served.
@@ -252,21 +300,21 @@ impl<T> WaitQueue<T> {
         Ok(())
     }
 
-    /// Takes what the first waiter with this tag but `me` has brought, and ends its
-    /// wait.
+    /// Takes what the first waiter with this tag but the caller has brought, and ends
+    /// its wait.
     #[inline(always)]
-    pub(crate) fn take(&self, tag: Tag, me: Option<&Waiter>) -> Option<T> {
-        let node = self.serve(me, |other| other == tag)?;
+    pub(crate) fn take(&self, tag: Tag, caller: Caller<'_>) -> Option<T> {
+        let node = self.serve(caller, |other| other == tag)?;
         // SAFETY: its coroutine has not run since it was served.
         unsafe { node.as_ref() }.take()
     }
 
-    /// Wakes the first waiter but `me`, which stays where it is and sees for itself
-    /// what there is.
-    pub(crate) fn nudge(&self, me: Option<&Waiter>) {
-        if let Some((node, scheduler)) = self.find(me, |_| true) {
-            // SAFETY: a node in a queue is valid, and so is its waiter.
-            scheduler.wake(unsafe { (*Head::links(node.cast()).waiter).raw });
+    /// Wakes the first waiter but the caller, which stays where it is and sees for
+    /// itself what there is.
+    pub(crate) fn nudge(&self, caller: Caller<'_>) {
+        if let Some((node, scheduler)) = self.find(caller, |_| true) {
+            // SAFETY: a node in a queue is valid.
+            scheduler.wake(unsafe { Head::links(node.cast()) }.raw);
         }
     }
 
@@ -281,16 +329,16 @@ impl<T> WaitQueue<T> {
             // SAFETY: a node in a queue is valid, and so is its waiter. Waking lets nobody
             // run, so the rest of them, which are in no queue now, stay where they are.
             unsafe {
-                let links = Head::links(place);
+                let (head, links) = (place.as_ref(), Head::links(place));
                 next = links.next.get();
                 links.ends.set(ptr::null());
                 let waiter = &*links.waiter;
-                if waiter.served().is_none() && scheduler.wake_swiftly(links.raw) {
-                    waiter.served.set(links.index);
+                if !waiter.is_served() && scheduler.wake_swiftly(links.raw) {
+                    waiter.serve(head.index.get());
                 } else if links.accepts(Some(scheduler)) {
                     hint::cold_path();
-                    scheduler.wake(waiter.raw);
-                    waiter.served.set(links.index);
+                    scheduler.wake(links.raw);
+                    waiter.serve(head.index.get());
                 }
             }
         }
@@ -299,7 +347,7 @@ impl<T> WaitQueue<T> {
     /// How many wait.
     pub(crate) fn count(&self) -> usize {
         let count = Cell::new(0);
-        self.search(ptr::null(), scheduler::current(), |_| {
+        self.search(Caller::now(), |_| {
             count.set(count.get() + 1);
             false
         });
@@ -367,14 +415,13 @@ impl<T> WaitQueue<T> {
                 unsafe { Head::unlink(self.0.place()) };
             }
         }
-        let waiter = Waiter::new(scheduler);
-        let node = Node::new(tag, value);
+        let (waiter, node) = (Waiter::new(), Node::new(tag, value));
         // SAFETY: the node is new, and unlinked when this frame is left; queue and waiter
         // live longer.
-        unsafe { self.push(&node, &waiter, 0, None) };
+        unsafe { self.push(&node, &waiter, scheduler.running(), None) };
         let standing = Standing(&node);
         while park.once(scheduler) {
-            if waiter.served.get() != NONE {
+            if waiter.is_served() {
                 // Whoever has served it has taken it out of the queue.
                 mem::forget(standing);
                 return (true, node.take());

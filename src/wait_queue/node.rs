@@ -24,45 +24,53 @@ pub enum Tag {
 
 /// A coroutine that waits, in one queue or in several.
 pub struct Waiter {
-    pub(super) raw: Raw,
     /// The index of the node that was served, or `NONE`.
-    pub(super) served: Cell<usize>,
+    served: Cell<u32>,
 }
 
-pub(super) const NONE: usize = usize::MAX;
+const NONE: u32 = u32::MAX;
 
 impl Waiter {
-    /// Of the running coroutine.
     #[inline(always)]
-    pub(crate) fn new(scheduler: &Scheduler) -> Waiter {
+    pub(crate) fn new() -> Waiter {
         Waiter {
-            raw: scheduler.running(),
             served: Cell::new(NONE),
         }
     }
 
-    /// Whether it is parked, and nobody has served it yet.
     #[inline(always)]
-    pub(super) fn waits(&self) -> bool {
-        self.served.get() == NONE && self.raw.is_parked()
+    pub(super) fn is_served(&self) -> bool {
+        self.served.get() != NONE
+    }
+
+    /// From here on it waits no more: this node was served.
+    #[inline(always)]
+    pub(super) fn serve(&self, index: u32) {
+        self.served.set(index);
     }
 
     /// The index of the node that was served.
     #[inline(always)]
     pub(crate) fn served(&self) -> Option<usize> {
-        Some(self.served.get()).filter(|&index| index != NONE)
+        self.is_served().then_some(self.served.get() as usize)
     }
 
     /// From here on nothing is handed to it any more.
     pub(crate) fn serve_itself(&self, index: usize) {
-        self.served.set(index);
+        self.served.set(narrow(index));
     }
 
-    /// Runs `f`, in which nodes may join queues, and takes them all out after.
+    /// Runs `f`, in which nodes of the running coroutine may join queues, and takes them
+    /// all out after.
     #[inline(always)]
-    pub(crate) fn stand<'env, R>(&'env self, f: impl FnOnce(&Crowd<'env>) -> R) -> R {
+    pub(crate) fn stand<'env, R>(
+        &'env self,
+        scheduler: &Scheduler,
+        f: impl FnOnce(&Crowd<'env>) -> R,
+    ) -> R {
         let crowd = Crowd {
             waiter: self,
+            raw: scheduler.running(),
             joined: Cell::new(None),
             _invariant: PhantomData,
         };
@@ -70,9 +78,18 @@ impl Waiter {
     }
 }
 
+/// An index as nodes keep it.
+fn narrow(index: usize) -> u32 {
+    match u32::try_from(index) {
+        Ok(index) if index != NONE => index,
+        _ => panic!("no more than {NONE} operations in one select"),
+    }
+}
+
 /// The nodes that stand in queues for one waiter; they leave when it is dropped.
 pub struct Crowd<'env> {
     waiter: &'env Waiter,
+    raw: Raw,
     joined: Cell<Link>,
     /// What joins must outlive the call of [`Waiter::stand`].
     _invariant: PhantomData<Cell<&'env ()>>,
@@ -89,10 +106,11 @@ impl<'env> Crowd<'env> {
             !node.head.stands.replace(true),
             "a node stands in one queue"
         );
+        node.head.index.set(narrow(index));
         let sibling = self.joined.replace(Some(node.place()));
         // SAFETY: all three are borrowed for longer than this crowd lives, which unlinks
         // the node; it is in no queue yet.
-        unsafe { queue.push(node, self.waiter, index, sibling) };
+        unsafe { queue.push(node, self.waiter, self.raw, sibling) };
     }
 }
 
@@ -115,6 +133,8 @@ impl Drop for Crowd<'_> {
 pub(super) struct Head {
     /// Written when the node is put into a queue.
     links: UnsafeCell<MaybeUninit<Links>>,
+    /// What its waiter knows it by.
+    pub(super) index: Cell<u32>,
     /// A crowd will take it out.
     stands: Cell<bool>,
     pub(super) tag: Tag,
@@ -133,9 +153,7 @@ pub(super) struct Links {
     /// The node that joined before it for the same waiter.
     pub(super) sibling: Link,
     pub(super) waiter: *const Waiter,
-    /// The waiter's, so that whoever wakes it need not load that first.
     pub(super) raw: Raw,
-    pub(super) index: usize,
 }
 
 /// A place in a queue, with room for what is handed over.
@@ -153,6 +171,7 @@ impl<T> Node<T> {
         Node {
             head: Head {
                 links: UnsafeCell::new(MaybeUninit::uninit()),
+                index: Cell::new(0),
                 stands: Cell::new(false),
                 tag,
             },
@@ -210,10 +229,10 @@ impl Links {
     #[inline(always)]
     pub(super) unsafe fn accepts(&self, scheduler: Option<&Scheduler>) -> bool {
         // SAFETY: as the caller says.
-        let waiter = unsafe { &*self.waiter };
-        let accepts = |s: &Scheduler| waiter.raw.accepts(s.ignores_shields());
+        let waits = unsafe { !(*self.waiter).is_served() };
+        let accepts = |s: &Scheduler| self.raw.accepts(s.ignores_shields());
         // Without a runtime there are only coroutines that were leaked.
-        waiter.served.get() == NONE && scheduler.is_some_and(accepts)
+        waits && scheduler.is_some_and(accepts)
     }
 }
 

@@ -17,8 +17,7 @@ use std::fmt;
 use std::panic::Location;
 
 use crate::coroutine::Awaited;
-use crate::scheduler;
-use crate::wait_queue::{Tag, WaitQueue, Waiter};
+use crate::wait_queue::{Caller, Tag, WaitQueue};
 
 use super::error::{RecvError, SendError, TryRecvError, TrySendError};
 
@@ -57,14 +56,19 @@ impl<T> Chan<T> {
     /// # Errors
     /// As for `try_send`.
     #[inline(always)]
-    pub(in crate::sync) fn send_now(&self, item: T, queues: bool) -> Result<(), TrySendError<T>> {
+    pub(in crate::sync) fn send_now(
+        &self,
+        item: T,
+        queues: bool,
+        caller: Caller<'_>,
+    ) -> Result<(), TrySendError<T>> {
         if self.receivers.get() == 0 {
             return Err(TrySendError::Closed(item));
         }
-        let Err(item) = self.receiving.give(item, None) else {
+        let Err(item) = self.receiving.give(item, caller) else {
             return Ok(());
         };
-        if self.has_room() && !(queues && self.sending.first(None).is_some()) {
+        if self.has_room() && !(queues && self.sending.first(caller).is_some()) {
             self.buffer.borrow_mut().push_back(item);
             return Ok(());
         }
@@ -73,10 +77,10 @@ impl<T> Chan<T> {
 
     /// Whether a `select!` can send without a wait.
     #[inline(always)]
-    pub(in crate::sync) fn can_send(&self, me: Option<&Waiter>) -> bool {
+    pub(in crate::sync) fn can_send(&self, caller: Caller<'_>) -> bool {
         self.receivers.get() == 0
-            || self.receiving.first(me).is_some()
-            || self.has_room() && self.sending.is_turn_of(me)
+            || self.receiving.first(caller).is_some()
+            || self.has_room() && self.sending.is_turn_of(caller)
     }
 
     /// Receives if that needs no wait.
@@ -84,16 +88,16 @@ impl<T> Chan<T> {
     /// # Errors
     /// As for `try_recv`.
     #[inline(always)]
-    pub(in crate::sync) fn recv_now(&self, me: Option<&Waiter>) -> Result<T, TryRecvError> {
+    pub(in crate::sync) fn recv_now(&self, caller: Caller<'_>) -> Result<T, TryRecvError> {
         let item = self.buffer.borrow_mut().pop_front();
         if let Some(item) = item {
             if !self.sending.is_empty() {
-                self.refill();
+                self.refill(caller);
             }
             return Ok(item);
         }
-        if self.sending.first(me) == Some(Tag::Plain)
-            && let Some(item) = self.sending.take(Tag::Plain, me)
+        if self.sending.first(caller) == Some(Tag::Plain)
+            && let Some(item) = self.sending.take(Tag::Plain, caller)
         {
             return Ok(item);
         }
@@ -114,9 +118,10 @@ impl<T> Chan<T> {
     /// As for `try_recv`.
     #[inline]
     pub(super) fn try_recv(&self) -> Result<T, TryRecvError> {
-        let result = self.recv_now(None);
+        let caller = Caller::now();
+        let result = self.recv_now(caller);
         if result.is_err()
-            && let Some(item) = self.sending.take(Tag::Plain, None)
+            && let Some(item) = self.sending.take(Tag::Plain, caller)
         {
             return Ok(item);
         }
@@ -125,24 +130,24 @@ impl<T> Chan<T> {
 
     /// Whether a `select!` can receive without a wait.
     #[inline(always)]
-    pub(in crate::sync) fn can_recv(&self, me: Option<&Waiter>) -> bool {
+    pub(in crate::sync) fn can_recv(&self, caller: Caller<'_>) -> bool {
         !self.buffer.borrow().is_empty()
             || self.senders.get() == 0
-            || self.sending.first(me) == Some(Tag::Plain)
+            || self.sending.first(caller) == Some(Tag::Plain)
     }
 
     /// Whether somebody's offer could be met, if a receiver stood in the queue.
     pub(in crate::sync) fn is_offered(&self) -> bool {
-        self.sending.first(None) == Some(Tag::Offer)
+        self.sending.first(Caller::now()) == Some(Tag::Offer)
     }
 
     /// Moves the items of those who wait into the room that there is.
     #[cold]
-    fn refill(&self) {
+    fn refill(&self, caller: Caller<'_>) {
         while self.has_room() {
-            match self.sending.first(None) {
-                Some(Tag::Offer) => return self.sending.nudge(None),
-                Some(_) => match self.sending.take(Tag::Plain, None) {
+            match self.sending.first(caller) {
+                Some(Tag::Offer) => return self.sending.nudge(caller),
+                Some(_) => match self.sending.take(Tag::Plain, caller) {
                     Some(item) => self.buffer.borrow_mut().push_back(item),
                     None => return,
                 },
@@ -154,10 +159,11 @@ impl<T> Chan<T> {
     /// After a sender has gone away from the queue: brings those together who have
     /// waited for its turn to end.
     pub(in crate::sync) fn settle(&self) {
-        while !self.sending.is_empty() && self.receiving.first(None).is_some() {
-            match self.sending.first(None) {
-                Some(Tag::Offer) => return self.sending.nudge(None),
-                Some(_) => match self.sending.take(Tag::Plain, None) {
+        let caller = Caller::now();
+        while !self.sending.is_empty() && self.receiving.first(caller).is_some() {
+            match self.sending.first(caller) {
+                Some(Tag::Offer) => return self.sending.nudge(caller),
+                Some(_) => match self.sending.take(Tag::Plain, caller) {
                     Some(item) => self.hand_on(item),
                     None => return,
                 },
@@ -165,13 +171,13 @@ impl<T> Chan<T> {
             }
         }
         if !self.sending.is_empty() {
-            self.refill();
+            self.refill(caller);
         }
     }
 
     /// Gives an item to the first receiver, or puts it where the next will find it.
     fn hand_on(&self, item: T) {
-        if let Err(item) = self.receiving.give(item, None) {
+        if let Err(item) = self.receiving.give(item, Caller::now()) {
             self.buffer.borrow_mut().push_front(item);
         }
     }
@@ -190,9 +196,13 @@ impl<T> Chan<T> {
     /// registers.
     #[inline(never)]
     #[track_caller]
-    pub(in crate::sync) fn wait_to_send(&self, item: T) -> Result<(), SendError<T>> {
+    pub(in crate::sync) fn wait_to_send(
+        &self,
+        item: T,
+        caller: Caller<'_>,
+    ) -> Result<(), SendError<T>> {
         let at = Location::caller();
-        let scheduler = scheduler::expect("a send that has to wait");
+        let scheduler = caller.needed("a send that has to wait");
         let settle = Settle(self);
         let left = (self.sending).wait(scheduler, Tag::Plain, Some(item), &Room(self), at);
         // Whoever has served it has seen to those behind.
@@ -206,13 +216,13 @@ impl<T> Chan<T> {
     /// Waits for an item.
     #[inline(always)]
     #[track_caller]
-    pub(in crate::sync) fn wait_to_recv(&self) -> Result<T, RecvError> {
+    pub(in crate::sync) fn wait_to_recv(&self, caller: Caller<'_>) -> Result<T, RecvError> {
         let at = Location::caller();
-        let scheduler = scheduler::expect("a receive that has to wait");
+        let scheduler = caller.needed("a receive that has to wait");
         // An offer that stands first shall know that there is a receiver now; it looks
         // only when it comes to run.
         if !self.sending.is_empty() {
-            self.sending.nudge(None);
+            self.sending.nudge(caller);
         }
         (self.receiving)
             .wait(scheduler, Tag::Plain, None, &Item(self), at)

@@ -8,7 +8,7 @@ use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
 
-use crate::suspend;
+use crate::wait_queue::Caller;
 
 pub(super) use self::core::Chan;
 pub use error::{RecvError, SendError, TryRecvError, TrySendError};
@@ -96,11 +96,11 @@ impl<T> Sender<T> {
     #[inline(always)]
     #[track_caller]
     pub fn send(&self, item: T) -> Result<(), SendError<T>> {
-        suspend::checkpoint_if_any();
-        match self.chan.send_now(item, true) {
+        let caller = Caller::arrive();
+        match self.chan.send_now(item, true, caller) {
             Ok(()) => Ok(()),
             Err(TrySendError::Closed(item)) => Err(SendError(item)),
-            Err(TrySendError::Full(item)) => self.chan.wait_to_send(item),
+            Err(TrySendError::Full(item)) => self.chan.wait_to_send(item, caller),
         }
     }
 
@@ -112,7 +112,7 @@ impl<T> Sender<T> {
     /// There is no room, or all receivers are gone: the item comes back.
     #[inline]
     pub fn try_send(&self, item: T) -> Result<(), TrySendError<T>> {
-        self.chan.send_now(item, false)
+        self.chan.send_now(item, false, Caller::now())
     }
 
     /// Whether all receivers are gone.
@@ -147,11 +147,11 @@ impl<T> Receiver<T> {
     #[inline(always)]
     #[track_caller]
     pub fn recv(&self) -> Result<T, RecvError> {
-        suspend::checkpoint_if_any();
-        match self.chan.recv_now(None) {
+        let caller = Caller::arrive();
+        match self.chan.recv_now(caller) {
             Ok(item) => Ok(item),
             Err(TryRecvError::Closed) => Err(RecvError),
-            Err(TryRecvError::Empty) => self.chan.wait_to_recv(),
+            Err(TryRecvError::Empty) => self.chan.wait_to_recv(caller),
         }
     }
 

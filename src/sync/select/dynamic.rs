@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::sync::channel::{Chan, Receiver, RecvError, SendError, Sender, TryRecvError};
 use crate::time;
-use crate::wait_queue::{Crowd, Waiter};
+use crate::wait_queue::{Caller, Crowd};
 
 use super::operations::{Offer, Operation, Operations, Pick, Receive};
 
@@ -169,9 +169,10 @@ impl<'a> Select<'a> {
     /// One that needs no wait; it takes place when it is completed.
     #[inline]
     fn ready(&self) -> Option<SelectedOperation<'a>> {
-        let mut pick = Pick::new(super::arrive());
+        let caller = Caller::arrive();
+        let mut pick = Pick::new(caller.scheduler());
         for (index, handle) in self.handles.iter().enumerate() {
-            if handle.is_some_and(Handle::is_ready) {
+            if handle.is_some_and(|handle| handle.is_ready(caller)) {
                 pick.add(index);
             }
         }
@@ -200,7 +201,7 @@ fn selected(mut waiting: Waiting<'_>, index: usize) -> Option<SelectedOperation<
 /// A side of a channel, whatever its type.
 trait Handle {
     fn chan(&self) -> Side;
-    fn is_ready(&self) -> bool;
+    fn is_ready(&self, caller: Caller<'_>) -> bool;
     fn is_offered(&self) -> bool;
     fn operation(&self) -> Box<dyn Dynamic + '_>;
 }
@@ -227,8 +228,8 @@ impl<T> Handle for Receiver<T> {
         Side::receives(self.chan())
     }
 
-    fn is_ready(&self) -> bool {
-        self.chan().can_recv(None)
+    fn is_ready(&self, caller: Caller<'_>) -> bool {
+        self.chan().can_recv(caller)
     }
 
     fn is_offered(&self) -> bool {
@@ -245,8 +246,8 @@ impl<T> Handle for Sender<T> {
         Side::sends(self.chan())
     }
 
-    fn is_ready(&self) -> bool {
-        self.chan().can_send(None)
+    fn is_ready(&self, caller: Caller<'_>) -> bool {
+        self.chan().can_send(caller)
     }
 
     fn is_offered(&self) -> bool {
@@ -305,24 +306,24 @@ impl Operations for Waiting<'_> {
         self.len()
     }
 
-    fn poll(&self, me: Option<&Waiter>, first: usize, pick: &mut Pick<'_>) {
+    fn poll(&self, caller: Caller<'_>, first: usize, pick: &mut Pick<'_>) {
         for (index, operation) in (first..).zip(self) {
-            if operation.as_ref().is_some_and(|one| one.is_ready(me)) {
+            if operation.as_ref().is_some_and(|one| one.is_ready(caller)) {
                 pick.add(index);
             }
         }
     }
 
-    fn perform(&self, me: Option<&Waiter>, index: usize) {
+    fn perform(&self, caller: Caller<'_>, index: usize) {
         if let Some(operation) = &self[index] {
-            operation.perform(me);
+            operation.perform(caller);
         }
     }
 
-    fn join<'env>(&'env self, crowd: &Crowd<'env>, me: &Waiter, first: usize) {
+    fn join<'env>(&'env self, crowd: &Crowd<'env>, caller: Caller<'_>, first: usize) {
         for (index, operation) in (first..).zip(self) {
             if let Some(operation) = operation {
-                operation.join(crowd, me, index);
+                operation.join(crowd, caller, index);
             }
         }
     }
@@ -384,10 +385,11 @@ impl SelectedOperation<'_> {
         if let Some(waited) = &self.waited {
             waited.lay_out();
         }
-        match chan.recv_now(None) {
+        let caller = Caller::now();
+        match chan.recv_now(caller) {
             Ok(item) => Ok(item),
             Err(TryRecvError::Closed) => Err(RecvError),
-            Err(TryRecvError::Empty) => chan.wait_to_recv(),
+            Err(TryRecvError::Empty) => chan.wait_to_recv(caller),
         }
     }
 

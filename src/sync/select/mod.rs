@@ -13,7 +13,7 @@ use crate::coroutine::Awaited;
 use crate::scheduler::{self, Scheduler};
 use crate::suspend;
 use crate::time::Armed;
-use crate::wait_queue::Waiter;
+use crate::wait_queue::{Caller, Waiter};
 
 pub use dynamic::{Select, SelectTimeoutError, SelectedOperation, TrySelectError};
 pub use operations::{Offer, Receive};
@@ -23,8 +23,7 @@ use operations::{Operations, Pick};
 #[inline(always)]
 #[track_caller]
 pub fn select(operations: &impl Operations) -> usize {
-    let scheduler = arrive();
-    match now(operations, scheduler, None) {
+    match now(operations, Caller::arrive()) {
         Some(index) => index,
         None => wait(operations, None),
     }
@@ -34,8 +33,8 @@ pub fn select(operations: &impl Operations) -> usize {
 #[inline(always)]
 #[track_caller]
 pub fn try_select(operations: &impl Operations) -> usize {
-    let scheduler = arrive();
-    match (now(operations, scheduler, None), scheduler) {
+    let caller = Caller::arrive();
+    match (now(operations, caller), caller.scheduler()) {
         (Some(index), _) => index,
         (None, Some(scheduler)) if operations.is_offered() => glance(operations, scheduler),
         (None, _) => operations.count(),
@@ -50,8 +49,7 @@ pub fn select_timeout(operations: &impl Operations, limit: Duration) -> usize {
     if limit.is_zero() {
         return try_select(operations);
     }
-    let scheduler = arrive();
-    match now(operations, scheduler, None) {
+    match now(operations, Caller::arrive()) {
         Some(index) => index,
         None => wait(operations, Some(limit)),
     }
@@ -62,25 +60,12 @@ pub fn impossible(index: usize) -> ! {
     unreachable!("a select! without default gave {index}")
 }
 
-#[inline(always)]
-fn arrive<'a>() -> Option<&'a Scheduler> {
-    let scheduler = scheduler::current();
-    if let Some(scheduler) = scheduler {
-        suspend::checkpoint(scheduler);
-    }
-    scheduler
-}
-
 /// One of those that are ready. It takes place when its result is asked for, which is
 /// at once.
 #[inline(always)]
-fn now(
-    operations: &(impl Operations + ?Sized),
-    scheduler: Option<&Scheduler>,
-    me: Option<&Waiter>,
-) -> Option<usize> {
-    let mut pick = Pick::new(scheduler);
-    operations.poll(me, 0, &mut pick);
+fn now(operations: &(impl Operations + ?Sized), caller: Caller<'_>) -> Option<usize> {
+    let mut pick = Pick::new(caller.scheduler());
+    operations.poll(caller, 0, &mut pick);
     pick.picked()
 }
 
@@ -90,7 +75,8 @@ fn now(
 fn wait(operations: &dyn Operations, limit: Option<Duration>) -> usize {
     let at = Location::caller();
     let scheduler = scheduler::expect("a select! that has to wait");
-    let waiter = &Waiter::new(scheduler);
+    let waiter = &Waiter::new();
+    let caller = Caller::waiting(scheduler, waiter);
     let leaving = Leaving::new(operations);
     let deadline = limit.and_then(|limit| scheduler.clock.after(limit));
     let timer = deadline.map(|deadline| Armed {
@@ -101,8 +87,8 @@ fn wait(operations: &dyn Operations, limit: Option<Duration>) -> usize {
         let is_armed = |timer: &Armed<'_>| scheduler.timers.borrow().is_armed(timer.key);
         timer.as_ref().is_some_and(|timer| !is_armed(timer))
     };
-    let picked = waiter.stand(|crowd| {
-        operations.join(crowd, waiter, 0);
+    let picked = waiter.stand(scheduler, |crowd| {
+        operations.join(crowd, caller, 0);
         loop {
             suspend::park_on(scheduler, &Any(operations), at);
             if let Some(index) = served(operations, scheduler, waiter) {
@@ -121,10 +107,11 @@ fn wait(operations: &dyn Operations, limit: Option<Duration>) -> usize {
 #[cold]
 #[inline(never)]
 fn glance(operations: &dyn Operations, scheduler: &Scheduler) -> usize {
-    let waiter = &Waiter::new(scheduler);
+    let waiter = &Waiter::new();
+    let caller = Caller::waiting(scheduler, waiter);
     let leaving = Leaving::new(operations);
-    let picked = waiter.stand(|crowd| {
-        operations.join(crowd, waiter, 0);
+    let picked = waiter.stand(scheduler, |crowd| {
+        operations.join(crowd, caller, 0);
         suspend::let_others_run(scheduler);
         served(operations, scheduler, waiter)
     });
@@ -140,8 +127,9 @@ fn served(operations: &dyn Operations, scheduler: &Scheduler, waiter: &Waiter) -
     waiter.served().or_else(|| {
         // What has not taken place yet comes after what is due.
         suspend::checkpoint(scheduler);
-        let index = now(operations, Some(scheduler), Some(waiter))?;
-        operations.perform(Some(waiter), index);
+        let caller = Caller::waiting(scheduler, waiter);
+        let index = now(operations, caller)?;
+        operations.perform(caller, index);
         waiter.serve_itself(index);
         Some(index)
     })

@@ -8,18 +8,18 @@ use std::cell::OnceCell;
 
 use crate::scheduler::Scheduler;
 use crate::sync::channel::{Chan, Receiver, RecvError, SendError, Sender, TrySendError};
-use crate::wait_queue::{Crowd, Node, Tag, Waiter};
+use crate::wait_queue::{Caller, Crowd, Node, Tag};
 
 /// One operation.
 pub trait Operation {
     /// Whether it can take place at once, with somebody else than `me`.
-    fn is_ready(&self, me: Option<&Waiter>) -> bool;
+    fn is_ready(&self, caller: Caller<'_>) -> bool;
 
     /// Lets it take place while it stands in a queue, right after `is_ready`.
-    fn perform(&self, me: Option<&Waiter>);
+    fn perform(&self, caller: Caller<'_>);
 
     /// Stands in the queue of its channel.
-    fn join<'env>(&'env self, crowd: &Crowd<'env>, me: &Waiter, index: usize);
+    fn join<'env>(&'env self, crowd: &Crowd<'env>, caller: Caller<'_>, index: usize);
 
     /// Whether somebody's offer could be met, if we stood in the queue.
     fn is_offered(&self) -> bool;
@@ -65,27 +65,27 @@ impl<'a, T> Receive<'a, T> {
     pub fn result(&self) -> Result<T, RecvError> {
         match self.handed() {
             Some(item) => Ok(item),
-            None => self.chan.recv_now(None).map_err(|_| RecvError),
+            None => self.chan.recv_now(Caller::now()).map_err(|_| RecvError),
         }
     }
 }
 
 impl<T> Operation for Receive<'_, T> {
     #[inline(always)]
-    fn is_ready(&self, me: Option<&Waiter>) -> bool {
-        self.chan.can_recv(me)
+    fn is_ready(&self, caller: Caller<'_>) -> bool {
+        self.chan.can_recv(caller)
     }
 
     #[inline(always)]
-    fn perform(&self, me: Option<&Waiter>) {
-        if let Ok(item) = self.chan.recv_now(me) {
+    fn perform(&self, caller: Caller<'_>) {
+        if let Ok(item) = self.chan.recv_now(caller) {
             self.node().put(item);
         }
     }
 
-    fn join<'env>(&'env self, crowd: &Crowd<'env>, me: &Waiter, index: usize) {
+    fn join<'env>(&'env self, crowd: &Crowd<'env>, caller: Caller<'_>, index: usize) {
         crowd.join(&self.chan.receiving, self.node(), index);
-        self.chan.sending.nudge(Some(me));
+        self.chan.sending.nudge(caller);
     }
 
     fn is_offered(&self) -> bool {
@@ -123,14 +123,14 @@ impl<'a, T> Offer<'a, T> {
 
 impl<T> Operation for Offer<'_, T> {
     #[inline(always)]
-    fn is_ready(&self, me: Option<&Waiter>) -> bool {
-        self.chan.can_send(me)
+    fn is_ready(&self, caller: Caller<'_>) -> bool {
+        self.chan.can_send(caller)
     }
 
     #[inline(always)]
-    fn perform(&self, _: Option<&Waiter>) {}
+    fn perform(&self, _: Caller<'_>) {}
 
-    fn join<'env>(&'env self, crowd: &Crowd<'env>, _: &Waiter, index: usize) {
+    fn join<'env>(&'env self, crowd: &Crowd<'env>, _: Caller<'_>, index: usize) {
         let node = self.node.get_or_init(|| Node::new(Tag::Offer, None));
         crowd.join(&self.chan.sending, node, index);
     }
@@ -156,10 +156,11 @@ impl<T> Claim<'_, T> {
     #[inline(always)]
     #[track_caller]
     pub fn send(self, message: T) -> Result<(), SendError<T>> {
-        match self.0.send_now(message, false) {
+        let caller = Caller::now();
+        match self.0.send_now(message, false, caller) {
             Ok(()) => Ok(()),
             Err(TrySendError::Closed(message)) => Err(SendError(message)),
-            Err(TrySendError::Full(message)) => self.0.wait_to_send(message),
+            Err(TrySendError::Full(message)) => self.0.wait_to_send(message, caller),
         }
     }
 }
@@ -217,13 +218,13 @@ pub trait Operations {
     fn count(&self) -> usize;
 
     /// Tells `pick` of those that are ready.
-    fn poll(&self, me: Option<&Waiter>, first: usize, pick: &mut Pick<'_>);
+    fn poll(&self, caller: Caller<'_>, first: usize, pick: &mut Pick<'_>);
 
     /// As [`Operation::perform`], for one.
-    fn perform(&self, me: Option<&Waiter>, index: usize);
+    fn perform(&self, caller: Caller<'_>, index: usize);
 
     /// As [`Operation::join`], for all.
-    fn join<'env>(&'env self, crowd: &Crowd<'env>, me: &Waiter, first: usize);
+    fn join<'env>(&'env self, crowd: &Crowd<'env>, caller: Caller<'_>, first: usize);
 
     /// As [`Operation::is_offered`], for any.
     fn is_offered(&self) -> bool;
@@ -240,12 +241,12 @@ impl Operations for () {
     }
 
     #[inline(always)]
-    fn poll(&self, _: Option<&Waiter>, _: usize, _: &mut Pick<'_>) {}
+    fn poll(&self, _: Caller<'_>, _: usize, _: &mut Pick<'_>) {}
 
     #[inline(always)]
-    fn perform(&self, _: Option<&Waiter>, _: usize) {}
+    fn perform(&self, _: Caller<'_>, _: usize) {}
 
-    fn join<'env>(&'env self, _: &Crowd<'env>, _: &Waiter, _: usize) {}
+    fn join<'env>(&'env self, _: &Crowd<'env>, _: Caller<'_>, _: usize) {}
 
     fn is_offered(&self) -> bool {
         false
@@ -261,24 +262,24 @@ impl<O: Operation, Rest: Operations> Operations for (&O, Rest) {
     }
 
     #[inline(always)]
-    fn poll(&self, me: Option<&Waiter>, first: usize, pick: &mut Pick<'_>) {
-        if self.0.is_ready(me) {
+    fn poll(&self, caller: Caller<'_>, first: usize, pick: &mut Pick<'_>) {
+        if self.0.is_ready(caller) {
             pick.add(first);
         }
-        self.1.poll(me, first + 1, pick);
+        self.1.poll(caller, first + 1, pick);
     }
 
     #[inline(always)]
-    fn perform(&self, me: Option<&Waiter>, index: usize) {
+    fn perform(&self, caller: Caller<'_>, index: usize) {
         match index.checked_sub(1) {
-            None => self.0.perform(me),
-            Some(index) => self.1.perform(me, index),
+            None => self.0.perform(caller),
+            Some(index) => self.1.perform(caller, index),
         }
     }
 
-    fn join<'env>(&'env self, crowd: &Crowd<'env>, me: &Waiter, first: usize) {
-        self.0.join(crowd, me, first);
-        self.1.join(crowd, me, first + 1);
+    fn join<'env>(&'env self, crowd: &Crowd<'env>, caller: Caller<'_>, first: usize) {
+        self.0.join(crowd, caller, first);
+        self.1.join(crowd, caller, first + 1);
     }
 
     fn is_offered(&self) -> bool {
