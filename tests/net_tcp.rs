@@ -378,6 +378,7 @@ fn halves_are_used_apart_and_put_together() {
         let (one, two) = pair();
         let ((reader, writer), (other_reader, other_writer)) = (one.split(), two.split());
         let wrong = reader.reunite(other_writer).unwrap_err();
+        assert_eq!(wrong, wrong);
         let mut one = wrong.0.reunite(writer).unwrap();
         let mut two = other_reader.reunite(wrong.1).unwrap();
         one.write_all(b"x").unwrap();

@@ -37,6 +37,9 @@ fn traits() {
     }
     output::<corobin::io::Stdout>();
     output::<corobin::io::Stderr>();
+    fn lock<T: Write + AsFd + AsRawFd + std::fmt::Debug>(_: fn() -> T) {}
+    lock::<corobin::io::StdoutLock<'static>>(|| corobin::io::stdout().lock());
+    lock::<corobin::io::StderrLock<'static>>(|| corobin::io::stderr().lock());
     fn unpin<T: Unpin>() {}
     unpin::<JoinHandle<std::marker::PhantomPinned>>();
     fn seek<T: Seek>()

@@ -154,6 +154,10 @@ fn locks_have_their_impls() {
     let mut l = RwLock::new(1);
     *l.get_mut() += 1;
     assert_eq!(l.into_inner(), 2);
+    let mut made = OnceCell::from(3);
+    assert_eq!(made.clone(), made);
+    assert_ne!(made, OnceCell::new());
+    assert_eq!((made.take(), made.take()), (Some(3), None));
     let mut c = OnceCell::<i32>::new();
     assert_eq!(c.get(), None);
     assert_eq!(c.get_mut(), None);

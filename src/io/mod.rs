@@ -6,6 +6,7 @@
 
 mod adapter;
 mod output;
+mod ownership;
 mod registration;
 #[allow(unsafe_code)]
 mod ring;
@@ -13,7 +14,7 @@ mod stdin;
 mod turns;
 
 pub use adapter::Async;
-pub use output::{Stderr, Stdout, copy, stderr, stdout};
+pub use output::{Stderr, StderrLock, Stdout, StdoutLock, copy, stderr, stdout};
 pub(crate) use registration::{Limits, Registration, Waiting};
 #[doc(no_inline)]
 pub use std::io::{

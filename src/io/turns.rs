@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use crate::block_on::block_on;
+use crate::suspend;
 
 /// A value that one has at a time.
 pub(super) struct Turns<T>(Mutex<State<T>>);
@@ -44,10 +45,21 @@ impl<T> Turns<T> {
     /// Waits for the value. A suspension point.
     #[track_caller]
     pub(super) fn take(&self) -> T {
+        suspend::arrive();
+        if let Some(value) = self.take_now() {
+            return value;
+        }
         block_on(Take {
             turns: self,
             ticket: None,
         })
+    }
+
+    /// The value, if nobody has it or waits for it.
+    fn take_now(&self) -> Option<T> {
+        let mut state = self.lock();
+        let is_free = state.queue.is_empty();
+        is_free.then(|| state.value.take()).flatten()
     }
 
     /// Gives it back to the next.

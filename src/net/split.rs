@@ -153,6 +153,13 @@ impl<S: Stream> fmt::Debug for ReuniteError<S> {
     }
 }
 
+/// They hold the same halves of the same streams.
+impl<S: Stream> PartialEq for ReuniteError<S> {
+    fn eq(&self, other: &ReuniteError<S>) -> bool {
+        Rc::ptr_eq(&self.0.stream, &other.0.stream) && Rc::ptr_eq(self.1.get(), other.1.get())
+    }
+}
+
 impl<S: Stream> fmt::Display for ReuniteError<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("these are halves of two streams")

@@ -68,6 +68,11 @@ impl<T> OnceCell<T> {
         self.value.into_inner()
     }
 
+    /// Takes the value out, if it was made.
+    pub fn take(&mut self) -> Option<T> {
+        self.value.take()
+    }
+
     /// Sets the value. Not a suspension point.
     ///
     /// # Errors
@@ -180,6 +185,24 @@ impl<T> From<T> for OnceCell<T> {
         }
     }
 }
+
+/// With a clone of the value, if there is one.
+impl<T: Clone> Clone for OnceCell<T> {
+    fn clone(&self) -> OnceCell<T> {
+        OnceCell {
+            value: self.value.clone(),
+            ..OnceCell::new()
+        }
+    }
+}
+
+impl<T: PartialEq> PartialEq for OnceCell<T> {
+    fn eq(&self, other: &OnceCell<T>) -> bool {
+        self.value == other.value
+    }
+}
+
+impl<T: Eq> Eq for OnceCell<T> {}
 
 impl<T: fmt::Debug> fmt::Debug for OnceCell<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
