@@ -1,5 +1,7 @@
 //! `coroutine_local!`: like `thread_local!`, a value for each coroutine.
 
+use std::any::Any;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 
@@ -20,10 +22,10 @@ use crate::scheduler;
 /// }
 ///
 /// corobin::run(|| {
-///     SERVED.with(|served| served.set(7));
-///     let other = corobin::spawn(|| SERVED.with(Cell::get));
+///     SERVED.set(7);
+///     let other = corobin::spawn(|| SERVED.get());
 ///     assert_eq!(other.join().unwrap(), 0);
-///     assert_eq!(SERVED.with(Cell::get), 7);
+///     assert_eq!(SERVED.with(|served| served.get()), 7);
 /// });
 /// ```
 #[macro_export]
@@ -58,13 +60,110 @@ impl<T: 'static> CoroutineLocal<T> {
     /// # Panics
     /// If the value was dropped already, at the coroutine's end: so in its own destructor.
     pub fn with<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
+        f(value_of(&self.value_or(self.init)))
+    }
+
+    /// The value, made by `init` if there is none.
+    fn value_or(&'static self, init: impl FnOnce() -> T) -> Rc<dyn Any> {
         let key = std::ptr::from_ref(self).addr();
         let found = with_current(|values| values.get(key));
-        let value = found.unwrap_or_else(|| {
-            let value = Rc::new((self.init)());
+        found.unwrap_or_else(|| {
+            let value = Rc::new(init());
             with_current(|values| values.set(key, value))
-        });
-        f(value.downcast_ref().expect("a key has one type"))
+        })
+    }
+
+    /// Gives the value to `put`, if there is one, else makes it `new`, without its
+    /// initialiser.
+    fn put<V>(&'static self, value: V, new: fn(V) -> T, put: impl FnOnce(&T, V)) {
+        let mut value = Some(value);
+        let made = self.value_or(|| new(value.take().expect("made once")));
+        if let Some(value) = value {
+            put(value_of(&made), value);
+        }
+    }
+}
+
+fn value_of<T: 'static>(value: &Rc<dyn Any>) -> &T {
+    value.downcast_ref().expect("a key has one type")
+}
+
+/// As those of [`LocalKey`](std::thread::LocalKey), each in one step.
+impl<T: 'static> CoroutineLocal<Cell<T>> {
+    /// Sets the value, without a call of the initialiser.
+    ///
+    /// # Panics
+    /// As for [`with`](CoroutineLocal::with), as all of these.
+    pub fn set(&'static self, value: T) {
+        self.put(value, Cell::new, Cell::set);
+    }
+
+    /// A copy of the value.
+    pub fn get(&'static self) -> T
+    where
+        T: Copy,
+    {
+        self.with(Cell::get)
+    }
+
+    /// The value, in exchange for the default.
+    pub fn take(&'static self) -> T
+    where
+        T: Default,
+    {
+        self.with(Cell::take)
+    }
+
+    /// The value, in exchange for another.
+    pub fn replace(&'static self, value: T) -> T {
+        self.with(|cell| cell.replace(value))
+    }
+}
+
+/// As those of [`LocalKey`](std::thread::LocalKey).
+impl<T: 'static> CoroutineLocal<RefCell<T>> {
+    /// Calls `f` with the value borrowed, which may suspend.
+    ///
+    /// # Panics
+    /// It is borrowed mutably; and as for [`with`](CoroutineLocal::with), as all of these.
+    pub fn with_borrow<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
+        self.with(|cell| f(&cell.borrow()))
+    }
+
+    /// Calls `f` with the value borrowed mutably, which may suspend.
+    ///
+    /// # Panics
+    /// It is borrowed.
+    pub fn with_borrow_mut<R>(&'static self, f: impl FnOnce(&mut T) -> R) -> R {
+        self.with(|cell| f(&mut cell.borrow_mut()))
+    }
+
+    /// Sets the value, without a call of the initialiser.
+    ///
+    /// # Panics
+    /// It is borrowed.
+    pub fn set(&'static self, value: T) {
+        // The former value is dropped when it is not borrowed any more.
+        self.put(value, RefCell::new, |cell, value| drop(cell.replace(value)));
+    }
+
+    /// The value, in exchange for the default.
+    ///
+    /// # Panics
+    /// It is borrowed.
+    pub fn take(&'static self) -> T
+    where
+        T: Default,
+    {
+        self.with(RefCell::take)
+    }
+
+    /// The value, in exchange for another.
+    ///
+    /// # Panics
+    /// It is borrowed.
+    pub fn replace(&'static self, value: T) -> T {
+        self.with(|cell| cell.replace(value))
     }
 }
 
