@@ -27,8 +27,8 @@
 //! - **Features.** ureq comes without any of its own. Depend on it as well to choose: `ureq = "3"`
 //!   has TLS by rustls, and gzip. Without a feature for TLS, `https` is the error
 //!   [`TlsRequired`](::ureq::Error::TlsRequired).
-//! - **Suspension points** are the calls that send a request and those that read a body, whether
-//!   or not they have to wait. A cancel closes the connection that it finds in use. Between the
+//! - **Suspension points** are the calls that send a request, and reads of a body for which ureq
+//!   has nothing in its buffer, whether or not they have to wait. A cancel closes the connection that it finds in use. Between the
 //!   reads of a body a connection belongs to no runtime: a [`Body`](::ureq::Body) may be read on
 //!   another thread.
 //! - **Timeouts** of the configuration hold. Under
