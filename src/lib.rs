@@ -106,6 +106,7 @@ compile_error!(
 );
 
 mod block_on;
+mod bridges;
 mod clock;
 #[allow(unsafe_code)]
 mod coroutine;
@@ -168,6 +169,8 @@ mod whole;
 mod workers;
 
 pub use block_on::block_on;
+#[cfg(feature = "ureq")]
+pub use bridges::ureq;
 pub use gather::{AsCompleted, as_completed, gather, gather_results};
 pub use generator::{Generator, GeneratorState, Yielder};
 pub use handle::{Handle, RemoteJoinHandle, handle};
