@@ -106,6 +106,8 @@ compile_error!(
 );
 
 mod block_on;
+#[cfg(any(feature = "tokio", feature = "futures-io", feature = "hyper"))]
+mod bridges;
 mod clock;
 #[allow(unsafe_code)]
 mod coroutine;
@@ -168,6 +170,8 @@ mod whole;
 mod workers;
 
 pub use block_on::block_on;
+#[cfg(feature = "hyper")]
+pub use bridges::hyper;
 pub use gather::{AsCompleted, as_completed, gather, gather_results};
 pub use generator::{Generator, GeneratorState, Yielder};
 pub use handle::{Handle, RemoteJoinHandle, handle};

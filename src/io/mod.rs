@@ -6,6 +6,8 @@
 
 mod adapter;
 mod output;
+#[cfg(any(feature = "tokio", feature = "futures-io", feature = "hyper"))]
+mod polled;
 mod registration;
 #[allow(unsafe_code)]
 mod ring;

@@ -69,6 +69,8 @@
 mod address;
 mod macros;
 mod options;
+#[cfg(any(feature = "tokio", feature = "futures-io", feature = "hyper"))]
+mod polled;
 mod socket;
 mod split;
 mod tcp;
@@ -80,6 +82,8 @@ mod unix_listener;
 
 pub use address::ToSocketAddrs;
 pub use options::SocketOptions;
+#[cfg(any(feature = "tokio", feature = "futures-io", feature = "hyper"))]
+pub(crate) use polled::Polled;
 pub use split::{ReadHalf, ReuniteError, WriteHalf};
 pub use std::net::{
     AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6,
