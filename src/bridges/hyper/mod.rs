@@ -52,6 +52,7 @@
 //! Timeouts of the streams do not count in a future; hyper has its own, and
 //! [`timeout`](crate::timeout()) works around a `block_on`.
 
+mod alarms;
 mod io;
 mod timer;
 
