@@ -54,7 +54,7 @@ fn megabytes_are_echoed_while_one_coroutine_writes_and_reads() {
             writer.close().await
         };
         let (write, read) = block_on(join(write, reader.read_to_end(&mut got)));
-        (write.unwrap(), read.unwrap());
+        write.and(read).unwrap();
         assert!(got == data);
         assert_eq!(server.join().unwrap().unwrap(), SIZE as u64);
     });

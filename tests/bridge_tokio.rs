@@ -118,7 +118,7 @@ fn a_read_that_waits_does_not_keep_a_write_from_waiting() {
         block_on(async {
             let mut word = [0; 6];
             let (read, write) = tokio::join!(reader.read_exact(&mut word), writer.write_all(&data));
-            (read.unwrap(), write.unwrap());
+            write.and(read).unwrap();
             assert_eq!(&word, b"thanks");
         });
         peer.join().unwrap();
@@ -347,6 +347,20 @@ fn outside_of_a_runtime_only_what_waits_panics() {
     let payload = catch_unwind(waits).unwrap_err();
     let text = payload.downcast_ref::<String>().unwrap();
     assert!(text.contains("needs a runtime"), "{text}");
+}
+
+#[test]
+fn a_peer_that_is_gone_needs_no_end() {
+    on_each(|| {
+        let (mut one, two) = tcp_pair();
+        two.set_linger(Some(Duration::ZERO)).unwrap();
+        drop(two);
+        block_on(async {
+            let error = AsyncReadExt::read(&mut one, &mut [0]).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+            AsyncWriteExt::shutdown(&mut one).await.unwrap();
+        });
+    });
 }
 
 #[test]

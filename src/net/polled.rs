@@ -69,6 +69,14 @@ pub(crate) trait Polled {
     }
 }
 
+/// A peer that is gone already needs no end.
+fn end(result: io::Result<()>) -> Poll<io::Result<()>> {
+    Poll::Ready(match result {
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+        result => result,
+    })
+}
+
 impl Polled for TcpStream {
     fn poll(
         &self,
@@ -86,7 +94,7 @@ impl Polled for TcpStream {
     }
 
     fn poll_shutdown(&self) -> Poll<io::Result<()>> {
-        Poll::Ready(self.shutdown(Shutdown::Write))
+        end(self.shutdown(Shutdown::Write))
     }
 }
 
@@ -102,7 +110,7 @@ impl Polled for UnixStream {
     }
 
     fn poll_shutdown(&self) -> Poll<io::Result<()>> {
-        Poll::Ready(self.shutdown(Shutdown::Write))
+        end(self.shutdown(Shutdown::Write))
     }
 }
 
