@@ -81,6 +81,22 @@
 //! - The switch is our own assembly on x86-64 and corosensei's elsewhere; aarch64
 //!   compiles, has no backtraces of suspended stacks, and was run on no real machine.
 //!
+//! # Features
+//!
+//! All off by default. The traits are for [`net::TcpStream`], [`net::UnixStream`] and their
+//! halves; [`block_on()`] runs the futures, and only its coroutine waits.
+//!
+//! - `tokio`: `tokio::io::AsyncRead` and `AsyncWrite`.
+//! - `futures-io`: `futures_io::AsyncRead` and `AsyncWrite`.
+//! - `hyper`: `hyper::rt::Read` and `Write`, and the module `hyper` with an executor and a
+//!   timer.
+//!
+//! Such a read or write never blocks its coroutine, raises no cancel ([`block_on()`] does)
+//! and ignores what `set_read_timeout`, `set_write_timeout` and `set_nonblocking` say. Where
+//! it has to wait, another coroutine calls the waker. That waits for as long as the stream
+//! lives, even if the future is gone: until then there is no deadlock. Outside of a runtime
+//! what would have to wait panics.
+//!
 //! # Logging
 //!
 //! Through the [`log`] facade, targets `corobin::…`. A logger can name the coroutine
@@ -169,6 +185,8 @@ mod whole;
 mod workers;
 
 pub use block_on::block_on;
+#[cfg(feature = "hyper")]
+pub use bridges::hyper;
 #[cfg(feature = "ureq")]
 pub use bridges::ureq;
 pub use gather::{AsCompleted, as_completed, gather, gather_results};

@@ -2,65 +2,13 @@
 
 #[path = "common/example.rs"]
 mod example;
+#[path = "common/server.rs"]
+mod server;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::process::{Child, ChildStdout, Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
-
-use example::build;
-
-/// A running example; it ends with the test.
-struct Example {
-    child: Child,
-    stdout: BufReader<ChildStdout>,
-    address: String,
-}
-
-impl Drop for Example {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Example {
-    /// Runs it at a free port, with more arguments.
-    fn start(name: &str, more: &[&str]) -> Example {
-        let mut child = Command::new(build(&["--example", name]).join(name))
-            .arg("127.0.0.1:0")
-            .args(more)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut example = Example {
-            child,
-            stdout,
-            address: String::new(),
-        };
-        let line = example.line();
-        example.address = line.strip_prefix("listening at ").unwrap().into();
-        example
-    }
-
-    /// The next line that it prints.
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.stdout.read_line(&mut line).unwrap();
-        line.trim_end().to_owned()
-    }
-
-    fn connect(&self) -> TcpStream {
-        TcpStream::connect(&self.address).unwrap()
-    }
-
-    fn interrupt(&self) {
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, Signal::INT).unwrap();
-    }
-}
+use server::Example;
 
 fn ask(stream: &mut TcpStream, text: &str) {
     stream.write_all(text.as_bytes()).unwrap();

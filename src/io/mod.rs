@@ -7,6 +7,8 @@
 mod adapter;
 mod output;
 mod ownership;
+#[cfg(any(feature = "tokio", feature = "futures-io", feature = "hyper"))]
+mod polled;
 mod registration;
 #[allow(unsafe_code)]
 mod ring;

@@ -28,7 +28,10 @@ pub(crate) struct Registration {
     source: RefCell<Option<Rc<Source>>>,
     /// The last read has emptied the stream, so the next one will most likely
     /// have to wait.
-    drained: Cell<bool>,
+    pub(super) drained: Cell<bool>,
+    /// Who waits through futures.
+    #[cfg(any(feature = "tokio", feature = "futures-io", feature = "hyper"))]
+    pub(super) lookouts: super::polled::Lookouts,
 }
 
 /// How one operation waits.
@@ -124,7 +127,7 @@ impl Registration {
     /// Whether an attempt may succeed. Only the runtime that runs the caller
     /// keeps what is known up to date.
     #[inline(always)]
-    fn may_try(&self, scheduler: Option<&Scheduler>, direction: Direction) -> bool {
+    pub(super) fn may_try(&self, scheduler: Option<&Scheduler>, direction: Direction) -> bool {
         match (scheduler, &*self.source.borrow()) {
             (Some(scheduler), Some(source)) => {
                 source.is_ready(direction)
@@ -136,7 +139,7 @@ impl Registration {
     }
 
     #[inline(always)]
-    fn changes(&self, direction: Direction) -> u32 {
+    pub(super) fn changes(&self, direction: Direction) -> u32 {
         let source = self.source.borrow();
         source
             .as_ref()
@@ -146,7 +149,7 @@ impl Registration {
     /// Changes that came while the attempt was made are not forgotten: the
     /// user's closure may have let other coroutines run.
     #[inline(always)]
-    fn set_blocked(&self, direction: Direction, changes: u32) {
+    pub(super) fn set_blocked(&self, direction: Direction, changes: u32) {
         if let Some(source) = &*self.source.borrow() {
             source.set_blocked(direction, changes);
         }
@@ -166,7 +169,7 @@ impl Registration {
     /// # Errors
     /// `WouldBlock` after the deadline; what keeps the descriptor from being
     /// registered.
-    fn wait(
+    pub(super) fn wait(
         &self,
         scheduler: &Scheduler,
         fd: BorrowedFd<'_>,
@@ -179,11 +182,11 @@ impl Registration {
         {
             Backend::Poll(poll) => poll,
             Backend::IoUring(uring) => {
-                return ring::poll(scheduler, uring, fd, waiting, deadline);
+                return ring::poll(scheduler, uring, fd.as_raw_fd(), waiting, deadline);
             }
         };
         let source = self.source(poll, fd)?;
-        let what = Descriptor::new(fd, waiting.direction);
+        let what = Descriptor::new(fd.as_raw_fd(), waiting.direction);
         let _waits = scheduler.reactor.waits();
         let _enlisted = source.enlist(waiting.direction, scheduler.running());
         while !source.is_ready(waiting.direction) {
@@ -196,7 +199,7 @@ impl Registration {
     }
 
     /// The source in the reactor of the running runtime, made if need be.
-    fn source(&self, poll: &Rc<Poll>, fd: BorrowedFd<'_>) -> io::Result<Rc<Source>> {
+    pub(super) fn source(&self, poll: &Rc<Poll>, fd: BorrowedFd<'_>) -> io::Result<Rc<Source>> {
         if let Some(source) = &*self.source.borrow()
             && poll.knows(source)
         {
@@ -323,8 +326,7 @@ pub(super) struct Descriptor {
 }
 
 impl Descriptor {
-    pub(super) fn new(fd: BorrowedFd<'_>, direction: Direction) -> Descriptor {
-        let number = fd.as_raw_fd();
+    pub(super) fn new(number: RawFd, direction: Direction) -> Descriptor {
         Descriptor { number, direction }
     }
 }

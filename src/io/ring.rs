@@ -8,7 +8,7 @@
 
 use std::io;
 use std::mem;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
 use io_uring::types::Fd;
@@ -82,13 +82,14 @@ unsafe fn run(
 ) -> io::Result<usize> {
     suspend::checkpoint(scheduler);
     let deadline = Deadline::new(scheduler, waiting.timeout());
+    let number = fd.as_raw_fd();
     loop {
         // SAFETY: as the caller says.
-        match unsafe { complete(scheduler, uring, fd, waiting, &deadline, entry) } {
+        match unsafe { complete(scheduler, uring, number, waiting, &deadline, entry) } {
             Err(Errno::AGAIN) if waiting.has_ended() => return Ok(0),
             // The kernel did not wait for a non-blocking descriptor.
             Err(Errno::AGAIN) if !deadline.has_passed() => {
-                poll(scheduler, uring, fd, waiting, &deadline)?;
+                poll(scheduler, uring, number, waiting, &deadline)?;
             }
             Err(Errno::INTR) => {}
             result => return Ok(result?),
@@ -96,14 +97,15 @@ unsafe fn run(
     }
 }
 
-/// Waits until an attempt is worth it.
+/// Waits until an attempt is worth it. The descriptor may be closed meanwhile: then this
+/// tells nothing of it, or of another one.
 ///
 /// # Errors
 /// `WouldBlock` after the deadline.
 pub(super) fn poll(
     scheduler: &Scheduler,
     uring: &Uring,
-    fd: BorrowedFd<'_>,
+    number: RawFd,
     waiting: Waiting<'_>,
     deadline: &Deadline<'_>,
 ) -> io::Result<()> {
@@ -112,10 +114,10 @@ pub(super) fn poll(
         Direction::Write => libc::POLLOUT,
     };
     let flags = u32::from(flags.cast_unsigned());
-    let entry = opcode::PollAdd::new(Fd(fd.as_raw_fd()), flags).build();
+    let entry = opcode::PollAdd::new(Fd(number), flags).build();
     loop {
         // SAFETY: it points to nothing.
-        match unsafe { complete(scheduler, uring, fd, waiting, deadline, &entry) } {
+        match unsafe { complete(scheduler, uring, number, waiting, deadline, &entry) } {
             Err(Errno::INTR) => {}
             result => {
                 // Nothing has been done yet that would come first.
@@ -138,7 +140,7 @@ pub(super) fn poll(
 unsafe fn complete(
     scheduler: &Scheduler,
     uring: &Uring,
-    fd: BorrowedFd<'_>,
+    number: RawFd,
     waiting: Waiting<'_>,
     deadline: &Deadline<'_>,
     entry: &squeue::Entry,
@@ -153,7 +155,7 @@ unsafe fn complete(
         }
     }
     let look = || scheduler.look_at_descriptors(Some(Duration::ZERO));
-    let what = Descriptor::new(fd, waiting.direction);
+    let what = Descriptor::new(number, waiting.direction);
     loop {
         let op = Op::new(scheduler.running());
         let stays = Stays;

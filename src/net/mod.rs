@@ -61,6 +61,8 @@
 //!   and blocking again when it is one of std's. Duplicates (`try_clone`) share
 //!   that: reads and writes of streams say with each call that they do not wait, but
 //!   an `accept`, or a datagram with an address, would block all coroutines then.
+//! - Futures read from and write to streams through the traits of other crates, each with a
+//!   feature; see the [crate's page](crate#features).
 //! - Outside of a runtime all works that need not wait; what would have to
 //!   panics. A socket may be used in one runtime after the other.
 //!
@@ -69,6 +71,8 @@
 mod address;
 mod macros;
 mod options;
+#[cfg(any(feature = "tokio", feature = "futures-io", feature = "hyper"))]
+mod polled;
 mod socket;
 mod split;
 mod tcp;
@@ -80,6 +84,8 @@ mod unix_listener;
 
 pub use address::ToSocketAddrs;
 pub use options::SocketOptions;
+#[cfg(any(feature = "tokio", feature = "futures-io", feature = "hyper"))]
+pub(crate) use polled::Polled;
 pub use split::{ReadHalf, ReuniteError, WriteHalf};
 pub use std::net::{
     AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6,

@@ -116,6 +116,19 @@ impl<T: AsFd> Socket<T> {
             .run(io.as_fd(), waiting, || write(io))
     }
 
+    /// Does `attempt`, if it need not wait; see [`Registration::poll`](crate::io::Registration::poll).
+    #[cfg(any(feature = "tokio", feature = "futures-io", feature = "hyper"))]
+    pub(super) fn poll<R>(
+        &self,
+        direction: Direction,
+        context: &mut std::task::Context<'_>,
+        mut attempt: impl FnMut(std::os::fd::BorrowedFd<'_>) -> io::Result<R>,
+    ) -> std::task::Poll<io::Result<R>> {
+        let fd = self.get().as_fd();
+        let registration = self.io.registration();
+        registration.poll(fd, direction, context, || attempt(fd))
+    }
+
     /// As `read_with`, for what reads bytes of a TCP stream into room for
     /// `wanted`: where it gets less there is no more.
     ///
@@ -136,7 +149,7 @@ impl<T: AsFd> Socket<T> {
     }
 
     #[inline]
-    fn has_read(&self, count: usize, wanted: usize) {
+    pub(super) fn has_read(&self, count: usize, wanted: usize) {
         if 0 < count && count < wanted {
             self.io.registration().set_exhausted(Direction::Read);
         }
@@ -159,7 +172,7 @@ impl<T: AsFd> Socket<T> {
     }
 
     #[inline]
-    fn has_written(&self, count: usize, offered: usize) {
+    pub(super) fn has_written(&self, count: usize, offered: usize) {
         if count < offered {
             self.io.registration().set_exhausted(Direction::Write);
         }

@@ -390,6 +390,12 @@ impl Scheduler {
         }
     }
 
+    /// Whether the main coroutine has ended, so that a new one is born cancelled.
+    #[cfg(any(feature = "tokio", feature = "futures-io", feature = "hyper"))]
+    pub(crate) fn is_ending(&self) -> bool {
+        self.phase.get() > Phase::Running
+    }
+
     pub(crate) fn ignores_shields(&self) -> bool {
         self.phase.get() == Phase::Forcing
     }
