@@ -54,6 +54,20 @@ fn sleeps_end_in_time_whatever_their_order() {
 }
 
 #[test]
+fn one_that_begins_later_may_end_sooner() {
+    virtually().run(|| {
+        let begin = corobin::now();
+        let later = spawn(|| block_on(Timer.sleep(10 * SECOND)));
+        // Everybody waits.
+        corobin::sleep(SECOND);
+        block_on(Timer.sleep(SECOND));
+        assert_eq!(corobin::now(), begin + 2 * SECOND);
+        later.join().unwrap();
+        assert_eq!(corobin::now(), begin + 10 * SECOND);
+    });
+}
+
+#[test]
 fn one_that_is_polled_again_is_woken_once() {
     virtually().run(|| {
         let mut sleep = Timer.sleep(SECOND);
