@@ -83,19 +83,21 @@
 //!
 //! # Features
 //!
-//! All off by default. The traits are for [`net::TcpStream`], [`net::UnixStream`] and their
-//! halves; [`block_on()`] runs the futures, and only its coroutine waits.
+//! All off by default.
 //!
 //! - `tokio`: `tokio::io::AsyncRead` and `AsyncWrite`.
 //! - `futures-io`: `futures_io::AsyncRead` and `AsyncWrite`.
 //! - `hyper`: `hyper::rt::Read` and `Write`, and the module `hyper` with an executor and a
 //!   timer.
+//! - `ureq`: the module `ureq`, a blocking HTTP(S) client that blocks only its coroutine.
 //!
-//! Such a read or write never blocks its coroutine, raises no cancel ([`block_on()`] does)
-//! and ignores what `set_read_timeout`, `set_write_timeout` and `set_nonblocking` say. Where
-//! it has to wait, another coroutine calls the waker. That waits for as long as the stream
-//! lives, even if the future is gone: until then there is no deadlock. Outside of a runtime
-//! what would have to wait panics.
+//! The traits are for [`net::TcpStream`], [`net::UnixStream`] and their halves;
+//! [`block_on()`] runs the futures, and only its coroutine waits. Such a read or write
+//! never blocks its coroutine, raises no cancel ([`block_on()`] does) and ignores what
+//! `set_read_timeout`, `set_write_timeout` and `set_nonblocking` say. Where it has to wait,
+//! another coroutine calls the waker. That waits for as long as the stream lives, even if
+//! the future is gone: until then there is no deadlock. Outside of a runtime what would have
+//! to wait panics.
 //!
 //! # Logging
 //!
