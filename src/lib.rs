@@ -93,11 +93,12 @@
 //!
 //! The traits are for [`net::TcpStream`], [`net::UnixStream`] and their halves;
 //! [`block_on()`] runs the futures, and only its coroutine waits. Such a read or write
-//! never blocks its coroutine, raises no cancel ([`block_on()`] does) and ignores what
-//! `set_read_timeout`, `set_write_timeout` and `set_nonblocking` say. Where it has to wait,
-//! another coroutine calls the waker. That waits for as long as the stream lives, even if
-//! the future is gone: until then there is no deadlock. Outside of a runtime what would have
-//! to wait panics.
+//! raises no cancel ([`block_on()`] does), ignores what `set_read_timeout`,
+//! `set_write_timeout` and `set_nonblocking` say, and does not wait: where it would have to,
+//! another coroutine calls the waker. (Once the main coroutine has ended there is no other
+//! one, and what a shield or a destructor still polls waits in place.) That other one waits
+//! for as long as the stream lives, even if the future is gone: until then there is no deadlock.
+//! Outside of a runtime what would have to wait panics.
 //!
 //! # Logging
 //!

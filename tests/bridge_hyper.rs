@@ -5,6 +5,8 @@
 mod backends;
 #[path = "common/polls.rs"]
 mod polls;
+#[path = "common/tools.rs"]
+mod tools;
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -12,16 +14,15 @@ use std::future::{Future, poll_fn};
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::sync::{Mutex, Once};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use backends::{on_each, on_each_with, skip};
+use backends::{on_each, on_each_with};
 use corobin::net::{ReadHalf, TcpListener, TcpStream, UnixStream, WriteHalf};
 use corobin::sync::Event;
-use corobin::{block_on, gather, sleep, spawn, timeout, to_thread, yield_now};
+use corobin::{block_on, gather, sleep, spawn, timeout, yield_now};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes, Frame, Incoming};
 use hyper::client::conn::http1::SendRequest;
@@ -29,6 +30,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use polls::{LONG, tcp_pair, unix_pair, wait_until};
+use tools::{has, output};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n";
 
@@ -451,30 +453,10 @@ fn a_cancelled_connection_closes_its_stream() {
     });
 }
 
-/// What curl prints, while the loop goes on.
-fn curl(arguments: &[&str], input: &[u8]) -> Vec<u8> {
-    to_thread(|| {
-        let mut child = Command::new("curl")
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        let output = std::thread::scope(|s| {
-            s.spawn(move || stdin.write_all(input).unwrap());
-            child.wait_with_output().unwrap()
-        });
-        assert!(output.status.success(), "{}", output.status);
-        output.stdout
-    })
-}
-
 #[test]
 fn curl_gets_and_posts() {
-    let path_of_curl = std::env::var_os("PATH").unwrap_or_default();
-    if !std::env::split_paths(&path_of_curl).any(|folder| folder.join("curl").exists()) {
-        return skip("curl is not installed");
+    if !has("curl") {
+        return;
     }
     let body: Vec<u8> = (0..3_000_000u32).map(|n| (n % 251) as u8).collect();
     let post = ["-sS", "-H", "Expect:", "--data-binary", "@-"];
@@ -483,16 +465,17 @@ fn curl_gets_and_posts() {
         let http1 = url(listen(|stream| {
             block_on(http1::Builder::new().serve_connection(stream, service_fn(echo))).unwrap();
         }));
-        let got = curl(&[&post[..], &[&http1]].concat(), &body);
+        let got = output("curl", &[&post[..], &[&http1]].concat(), &body);
         assert!(got == body);
-        let got = curl(&["-sS", "-w", "%{http_code}", &http1, &http1], b"");
+        let got = output("curl", &["-sS", "-w", "%{http_code}", &http1, &http1], b"");
         assert_eq!(got, b"200200");
 
         let http2 = url(listen(|stream| {
             let builder = http2::Builder::new(corobin::hyper::Executor);
             block_on(builder.serve_connection(stream, service_fn(echo))).unwrap();
         }));
-        let got = curl(
+        let got = output(
+            "curl",
             &[&post[..], &["--http2-prior-knowledge", &http2]].concat(),
             &body,
         );

@@ -2,43 +2,16 @@
 
 #[path = "common/backends.rs"]
 mod backends;
+#[path = "common/tools.rs"]
+mod tools;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
-use std::process::{Command, Stdio};
 
-use backends::{on_each, skip};
+use backends::on_each;
 use corobin::net::{TcpListener, TcpStream, UnixListener};
-use corobin::{spawn, to_thread};
-
-/// Whether this machine has a tool.
-fn has(tool: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).any(|folder| folder.join(tool).exists());
-    if !found {
-        skip(&format!("{tool} is not installed"));
-    }
-    found
-}
-
-/// What a tool prints, given `input`, while the loop goes on.
-fn output(tool: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
-    to_thread(|| {
-        let mut child = Command::new(tool)
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        let output = std::thread::scope(|s| {
-            s.spawn(move || stdin.write_all(input).unwrap());
-            child.wait_with_output().unwrap()
-        });
-        assert!(output.status.success(), "{tool}: {}", output.status);
-        output.stdout
-    })
-}
+use corobin::spawn;
+use tools::{has, output};
 
 /// Serves each connection until its end.
 fn serve(serve: impl Fn(TcpStream) -> std::io::Result<()> + Copy + 'static) -> SocketAddr {

@@ -8,7 +8,7 @@ use ::futures_io::{AsyncRead, AsyncWrite};
 
 use crate::net::Polled;
 
-use super::for_streams;
+use super::streams::{for_readers, writers};
 
 macro_rules! reads {
     ($type:ty) => {
@@ -32,34 +32,5 @@ macro_rules! reads {
     };
 }
 
-macro_rules! writes {
-    ($type:ty) => {
-        impl AsyncWrite for $type {
-            fn poll_write(
-                self: Pin<&mut Self>,
-                context: &mut Context<'_>,
-                buf: &[u8],
-            ) -> Poll<io::Result<usize>> {
-                Polled::poll_write(&*self, context, buf)
-            }
-
-            fn poll_write_vectored(
-                self: Pin<&mut Self>,
-                context: &mut Context<'_>,
-                bufs: &[IoSlice<'_>],
-            ) -> Poll<io::Result<usize>> {
-                Polled::poll_write_vectored(&*self, context, bufs)
-            }
-
-            fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-                Poll::Ready(Ok(()))
-            }
-
-            fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-                Polled::poll_shutdown(&*self)
-            }
-        }
-    };
-}
-
-for_streams!(reads, writes);
+for_readers!(reads);
+writers!(AsyncWrite, poll_close, {});

@@ -8,7 +8,7 @@ use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::net::Polled;
 
-use super::for_streams;
+use super::streams::{for_readers, writers};
 
 macro_rules! reads {
     ($type:ty) => {
@@ -30,38 +30,9 @@ macro_rules! reads {
     };
 }
 
-macro_rules! writes {
-    ($type:ty) => {
-        impl AsyncWrite for $type {
-            fn poll_write(
-                self: Pin<&mut Self>,
-                context: &mut Context<'_>,
-                buf: &[u8],
-            ) -> Poll<io::Result<usize>> {
-                Polled::poll_write(&*self, context, buf)
-            }
-
-            fn poll_write_vectored(
-                self: Pin<&mut Self>,
-                context: &mut Context<'_>,
-                bufs: &[IoSlice<'_>],
-            ) -> Poll<io::Result<usize>> {
-                Polled::poll_write_vectored(&*self, context, bufs)
-            }
-
-            fn is_write_vectored(&self) -> bool {
-                true
-            }
-
-            fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-                Poll::Ready(Ok(()))
-            }
-
-            fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-                Polled::poll_shutdown(&*self)
-            }
-        }
-    };
-}
-
-for_streams!(reads, writes);
+for_readers!(reads);
+writers!(AsyncWrite, poll_shutdown, {
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+});

@@ -201,13 +201,13 @@ impl State {
 
     #[inline(never)]
     fn serve_queue(&self) {
+        let caller = Caller::now();
         while self.writer.get().is_none() {
-            match self.queue.first(Caller::now()) {
+            match self.queue.first(caller) {
                 Some(Tag::Exclusive) if self.count.get() == 0 => {
-                    self.writer
-                        .set(self.queue.take(Tag::Exclusive, Caller::now()));
+                    self.writer.set(self.queue.take(Tag::Exclusive, caller));
                 }
-                Some(Tag::Plain) if self.queue.take(Tag::Plain, Caller::now()).is_some() => {
+                Some(Tag::Plain) if self.queue.take(Tag::Plain, caller).is_some() => {
                     self.count.set(self.count.get() + 1);
                 }
                 _ => break,

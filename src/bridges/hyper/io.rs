@@ -9,15 +9,15 @@ use std::task::{Context, Poll, ready};
 use ::hyper::rt::{Read, ReadBufCursor, Write};
 use rustix::net::{RecvFlags, recv};
 
-use crate::bridges::for_streams;
+use crate::bridges::streams::{for_readers, writers};
 use crate::net::Polled;
 use crate::reactor::Direction;
 
 /// What one read takes. hyper begins with a buffer of that size.
 const MOST: usize = 8 << 10;
 
-/// hyper's memory may be uninitialised, and is lent only to unsafe code. So the bytes come
-/// to our stack first.
+/// hyper's memory may be uninitialised, which safe code cannot lend to the kernel. So the bytes
+/// come to our stack first.
 fn read(
     stream: &impl Polled,
     context: &mut Context<'_>,
@@ -51,38 +51,9 @@ macro_rules! reads {
     };
 }
 
-macro_rules! writes {
-    ($type:ty) => {
-        impl Write for $type {
-            fn poll_write(
-                self: Pin<&mut Self>,
-                context: &mut Context<'_>,
-                buf: &[u8],
-            ) -> Poll<io::Result<usize>> {
-                Polled::poll_write(&*self, context, buf)
-            }
-
-            fn poll_write_vectored(
-                self: Pin<&mut Self>,
-                context: &mut Context<'_>,
-                bufs: &[IoSlice<'_>],
-            ) -> Poll<io::Result<usize>> {
-                Polled::poll_write_vectored(&*self, context, bufs)
-            }
-
-            fn is_write_vectored(&self) -> bool {
-                true
-            }
-
-            fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-                Poll::Ready(Ok(()))
-            }
-
-            fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-                Polled::poll_shutdown(&*self)
-            }
-        }
-    };
-}
-
-for_streams!(reads, writes);
+for_readers!(reads);
+writers!(Write, poll_shutdown, {
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+});
