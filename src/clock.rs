@@ -13,27 +13,36 @@ pub(crate) struct Clock {
     stamp: Cell<Stamp>,
 }
 
-/// A reading in milliseconds, of which a task keeps the lower five bytes. They repeat
-/// after 34 years.
+/// A reading in milliseconds, of which the lower six bytes are kept: they repeat after 8 900
+/// years. They are the upper ones of a word, so that a task can have two more bytes in it.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Stamp(u64);
 
 impl Stamp {
-    pub(crate) const BYTES: usize = 5;
+    pub(crate) const BYTES: usize = 6;
+    const SHIFT: u32 = u64::BITS - 8 * Stamp::BYTES as u32;
 
-    /// In a word above this many bits of something else, all of three bytes or less.
+    fn of(reading: Duration) -> Stamp {
+        Stamp((reading.as_millis() as u64) << Stamp::SHIFT)
+    }
+
+    /// In one word, above two bytes.
     #[inline(always)]
-    pub(crate) fn above(self, bits: u32) -> u64 {
-        self.0 << bits
+    pub(crate) fn above(self, [low, high]: [u8; 2]) -> u64 {
+        self.0 | u64::from(high) << 8 | u64::from(low)
     }
 
     pub(crate) fn to_bytes(self) -> [u8; Stamp::BYTES] {
-        let [a, b, c, d, e, ..] = self.0.to_le_bytes();
-        [a, b, c, d, e]
+        let [_, _, bytes @ ..] = self.0.to_le_bytes();
+        bytes
     }
 
-    pub(crate) fn from_bytes([a, b, c, d, e]: [u8; Stamp::BYTES]) -> Stamp {
-        Stamp(u64::from_le_bytes([a, b, c, d, e, 0, 0, 0]))
+    pub(crate) fn from_bytes([a, b, c, d, e, f]: [u8; Stamp::BYTES]) -> Stamp {
+        Stamp(u64::from_le_bytes([0, 0, a, b, c, d, e, f]))
+    }
+
+    fn since(self, earlier: Stamp) -> Duration {
+        Duration::from_millis(self.0.wrapping_sub(earlier.0) >> Stamp::SHIFT)
     }
 }
 
@@ -57,7 +66,7 @@ impl Clock {
             None => self.real_now(),
         };
         self.last.set(now);
-        self.stamp.set(Stamp(now.as_millis() as u64));
+        self.stamp.set(Stamp::of(now));
         now
     }
 
@@ -69,8 +78,7 @@ impl Clock {
 
     /// From the reading of a stamp to the last one.
     pub(crate) fn age(&self, of: Stamp) -> Duration {
-        const MASK: u64 = (1 << (8 * Stamp::BYTES)) - 1;
-        Duration::from_millis(self.stamp.get().0.wrapping_sub(of.0) & MASK)
+        self.stamp.get().since(of)
     }
 
     /// What the last reading was.

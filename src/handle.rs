@@ -69,7 +69,7 @@ impl Handle {
             shared: Arc::clone(&shared),
         };
         let spawn = move |scheduler: &Scheduler| {
-            let origin = Origin {
+            let origin = || Origin {
                 parent: 0,
                 spawned_at,
                 born: scheduler.clock.stamp(),

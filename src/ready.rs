@@ -151,10 +151,11 @@ impl<T: Default> ReadyQueue<T> {
         !self.is_seeded() && self.peek(0, wanted) == Some(true)
     }
 
-    /// Takes the one that will be taken next, if [`is_next`](Self::is_next) says so.
+    /// Takes the one that will be taken next, if it is `wanted`. Never asked under a seed.
     #[inline(always)]
     pub(crate) fn pop_if(&self, wanted: impl FnOnce(&T) -> bool) -> Option<T> {
-        if self.is_seeded() || self.is_empty() {
+        debug_assert!(!self.is_seeded());
+        if self.is_empty() {
             return None;
         }
         let head = self.head.get();

@@ -103,7 +103,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     {
         let scheduler = scheduler::expect("Scope::spawn");
         let cancelled = self.children.gives_up.get();
-        let origin = Origin {
+        let origin = || Origin {
             flags: flag::SCOPED | if cancelled { flag::CANCELLED } else { 0 },
             children_of: Some(NonNull::from(&self.children)),
             ..scheduler.origin(at)

@@ -42,15 +42,15 @@ where
     T: 'static,
 {
     let scheduler = scheduler::expect("spawn");
-    let origin = scheduler.origin(Location::caller());
-    let (task, handle) = prepare(origin, f);
+    let at = Location::caller();
+    let (task, handle) = prepare(|| scheduler.origin(at), f);
     scheduler.spawn(task);
     handle
 }
 
 /// A task and its handle.
 #[inline(always)]
-fn prepare<F, T>(origin: Origin, f: F) -> (TaskRef, JoinHandle<T>)
+fn prepare<F, T>(origin: impl FnOnce() -> Origin, f: F) -> (TaskRef, JoinHandle<T>)
 where
     F: FnOnce() -> T + 'static,
     T: 'static,
@@ -120,9 +120,10 @@ impl Builder {
         let stack = (self.stack_size)
             .map(|bytes| scheduler.reserve_stack(bytes))
             .transpose()?;
-        let origin = Origin {
+        let at = Location::caller();
+        let origin = || Origin {
             name: self.name,
-            ..scheduler.origin(Location::caller())
+            ..scheduler.origin(at)
         };
         let (task, handle) = prepare(origin, f);
         task.raw.set(stack);
@@ -157,6 +158,20 @@ impl<T> JoinHandle<T> {
     #[track_caller]
     #[inline]
     pub fn join(self) -> Result<T, JoinError> {
+        suspend::arrive();
+        match self.inner.claim_returned() {
+            Some(result) => {
+                // Here, where it is known to be claimed.
+                drop(self);
+                Ok(result)
+            }
+            None => self.join_apart(),
+        }
+    }
+
+    #[inline(never)]
+    #[track_caller]
+    fn join_apart(self) -> Result<T, JoinError> {
         join(&self.inner)
     }
 

@@ -171,16 +171,18 @@ impl Raw {
     }
 
     /// Makes the stack of a coroutine that has ended that of `task`: it stands up, and
-    /// `task` sits down.
+    /// `task` sits down. Gives who sat there, and who does now.
     #[inline(always)]
-    pub(crate) fn give_seat_to(self, task: TaskRef) -> TaskRef {
+    pub(crate) fn give_seat_to(&self, task: TaskRef) -> (TaskRef, &Task) {
         debug_assert!(!self.is_idle() && !self.may_be_due());
         let seat = self.co();
-        task.raw.set(Some(self));
+        task.raw.set(Some(*self));
         seat.state.set(ACTIVE);
-        let last = seat.task.replace(task.into_address());
-        // SAFETY: who sat there has put the reference there, and it is not given again.
-        unsafe { TaskRef::from_address(last) }
+        let new = task.into_address();
+        let last = seat.task.replace(new);
+        // SAFETY: who sat there has put the reference there, and it is not given again; the
+        // one in the seat keeps who does now.
+        unsafe { (TaskRef::from_address(last), TaskRef::peek(new)) }
     }
 
     /// Marks the stack of a coroutine that has ended as idle.

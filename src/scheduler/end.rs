@@ -41,7 +41,7 @@ where
 {
     let scheduler = Scheduler::new(config, probes)?;
     let stack = scheduler.reserve_stack(config.main_stack_size)?;
-    let origin = Origin {
+    let origin = || Origin {
         parent: 0,
         spawned_at: at,
         born: scheduler.clock.stamp(),
@@ -155,7 +155,7 @@ impl Scheduler {
         stack: Option<Raw>,
         work: impl FnOnce(&Scheduler) + 'static,
     ) {
-        let origin = Origin {
+        let origin = || Origin {
             parent: 0,
             spawned_at: Location::caller(),
             born: self.clock.stamp(),

@@ -24,16 +24,23 @@ impl Life for Scheduler {
             unreachable!("coroutines live in a run")
         };
         let is_default = scheduler.stacks.is_default(raw);
-        loop {
-            scheduler.live(raw, raw.task(), is_default);
-            match is_default.then(|| scheduler.next_new()).flatten() {
-                Some(next) => drop(raw.give_seat_to(next)),
-                None => {
-                    drop(raw.stand_up());
-                    return scheduler.leave_ended(raw, is_default);
-                }
+        let mut task = raw.task();
+        if is_default && !scheduler.ready.is_seeded() {
+            loop {
+                scheduler.live(raw, task);
+                let Some(next) = scheduler.next_new() else {
+                    return scheduler.leave_ended(raw, true);
+                };
+                let last;
+                (last, task) = raw.give_seat_to(next);
+                drop(last);
             }
         }
+        match is_default {
+            true => scheduler.live(raw, task),
+            false => scheduler.live_apart(raw, task),
+        }
+        scheduler.leave_ended(raw, is_default)
     }
 }
 
@@ -62,6 +69,7 @@ impl Scheduler {
     /// Where to go from a stack whose coroutine has ended.
     #[inline(always)]
     fn leave_ended(&self, raw: Raw, is_default: bool) -> To {
+        drop(raw.stand_up());
         if is_default && self.starved.borrow().is_empty() {
             self.stacks.put_back(raw);
             return self.next_way();
@@ -99,7 +107,6 @@ impl Scheduler {
 
     /// Ends a coroutine that never gets a stack, on that of another.
     pub(super) fn bury_unborn(&self, task: &TaskRef) {
-        task.begin();
         let end = drop_body(task);
         if end == End::Panicked {
             self.tell_of_panic(task);
@@ -124,11 +131,10 @@ impl Scheduler {
         task
     }
 
-    /// The whole life of a coroutine, on its stack.
+    /// The whole life of a coroutine, on a stack of the default size.
     #[inline]
-    fn live(&self, raw: Raw, task: &Task, is_default: bool) {
-        task.begin();
-        if !is_default || task.has(flag::CANCELLED) || self.phase.get() > Phase::Running {
+    fn live(&self, raw: Raw, task: &Task) {
+        if task.has(flag::CANCELLED) || self.phase.get() > Phase::Running {
             return self.live_apart(raw, task);
         }
         let end = task.run();

@@ -2,19 +2,27 @@
 
 use super::Task;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
-use std::cell::{Cell, UnsafeCell};
+use std::cell::Cell;
 use std::mem::ManuallyDrop;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
+
+type Block = NonNull<Task>;
 
 /// More are given back to the allocator.
 const KEPT: usize = 16 << 10;
 
+/// A list of free blocks, as three addresses in it, so that a look at one of them tells
+/// whether there is a block, or room for one.
+///
 /// Has no destructor of its own, since a look at a thread-local that has one is a look at
 /// the state of that first.
 struct Free {
-    blocks: UnsafeCell<ManuallyDrop<Vec<NonNull<Task>>>>,
-    /// How many there is memory for: none before there is an [`AtExit`], and none after.
-    room: Cell<usize>,
+    bottom: Cell<*mut Block>,
+    /// Below the first place that is free.
+    top: Cell<*mut Block>,
+    /// No room from here on: none before there is an [`AtExit`], and none after.
+    limit: Cell<*mut Block>,
+    capacity: Cell<usize>,
 }
 
 struct AtExit;
@@ -22,61 +30,91 @@ struct AtExit;
 thread_local! {
     static FREE: Free = const {
         Free {
-            blocks: UnsafeCell::new(ManuallyDrop::new(Vec::new())),
-            room: Cell::new(0),
+            bottom: Cell::new(ptr::null_mut()),
+            top: Cell::new(ptr::null_mut()),
+            limit: Cell::new(ptr::null_mut()),
+            capacity: Cell::new(0),
         }
     };
     static AT_EXIT: AtExit = const { AtExit };
 }
 
 impl Free {
-    fn pop(&self) -> Option<NonNull<Task>> {
-        // SAFETY: it is this thread's, and nobody else is called meanwhile.
-        unsafe { (*self.blocks.get()).pop() }
+    #[inline(always)]
+    fn pop(&self) -> Option<Block> {
+        let top = self.top.get();
+        if top == self.bottom.get() {
+            return None;
+        }
+        // SAFETY: a block lies there, and nowhere above.
+        unsafe {
+            let last = top.sub(1);
+            self.top.set(last);
+            Some(last.read())
+        }
     }
 
     /// False if there is no room.
     #[inline(always)]
-    fn push(&self, block: NonNull<Task>) -> bool {
-        // SAFETY: as in `pop`.
-        let blocks = unsafe { &mut *self.blocks.get() };
-        let count = blocks.len();
-        if count >= self.room.get() {
+    fn push(&self, block: Block) -> bool {
+        let top = self.top.get();
+        if top == self.limit.get() {
             return false;
         }
-        // SAFETY: there is memory for `room` of them.
+        // SAFETY: there is memory up to the limit.
         unsafe {
-            blocks.as_mut_ptr().add(count).write(block);
-            blocks.set_len(count + 1);
+            top.write(block);
+            self.top.set(top.add(1));
         }
         true
     }
 
+    /// The whole list, which is empty then, without room.
+    fn take(&self) -> Vec<Block> {
+        let (bottom, top) = (self.bottom.get(), self.top.get());
+        if bottom.is_null() {
+            return Vec::new();
+        }
+        for address in [&self.bottom, &self.top, &self.limit] {
+            address.set(ptr::null_mut());
+        }
+        // SAFETY: `put` has them from a list, to whose length blocks were added or not.
+        unsafe {
+            let length = top.offset_from_unsigned(bottom);
+            Vec::from_raw_parts(bottom, length, self.capacity.get())
+        }
+    }
+
+    fn put(&self, list: Vec<Block>) {
+        let mut list = ManuallyDrop::new(list);
+        let bottom = list.as_mut_ptr();
+        self.bottom.set(bottom);
+        self.capacity.set(list.capacity());
+        // SAFETY: both are in its memory, or at the end.
+        unsafe {
+            self.top.set(bottom.add(list.len()));
+            self.limit.set(bottom.add(list.capacity().min(KEPT)));
+        }
+    }
+
     /// Makes more room. False if there is enough already, or the thread ends.
     fn grow(&self) -> bool {
-        // SAFETY: as in `pop`; the allocator does not call us.
-        let blocks = unsafe { &mut *self.blocks.get() };
-        if blocks.len() >= KEPT || AT_EXIT.try_with(|_| ()).is_err() {
-            return false;
+        let mut list = self.take();
+        let grows = list.len() < KEPT && AT_EXIT.try_with(|_| ()).is_ok();
+        if grows {
+            list.reserve(list.len().max(64));
         }
-        let more = blocks.len().max(64);
-        blocks.reserve(more);
-        self.room.set(blocks.capacity().min(KEPT));
-        true
+        self.put(list);
+        grows
     }
 }
 
 impl Drop for AtExit {
     fn drop(&mut self) {
-        FREE.with(|free| {
-            free.room.set(0);
-            while let Some(block) = free.pop() {
-                // SAFETY: free blocks are ours alone.
-                unsafe { release(block) };
-            }
-            // SAFETY: as in `pop`. An empty list takes its place, and finds no room.
-            drop(unsafe { std::mem::take(&mut **free.blocks.get()) });
-        });
+        for block in FREE.with(Free::take) {
+            // SAFETY: free blocks are ours alone.
+            unsafe { release(block) };
+        }
     }
 }
 
@@ -87,7 +125,7 @@ pub(super) fn take() -> NonNull<Task> {
 }
 
 #[cold]
-fn make() -> NonNull<Task> {
+fn make() -> Block {
     // SAFETY: a task has a size.
     let block = unsafe { alloc(Layout::new::<Task>()) };
     NonNull::new(block.cast()).unwrap_or_else(|| handle_alloc_error(Layout::new::<Task>()))
@@ -107,7 +145,7 @@ pub(super) unsafe fn put_back(block: NonNull<Task>) {
 /// As for [`put_back`].
 #[cold]
 #[inline(never)]
-unsafe fn put_back_slowly(block: NonNull<Task>) {
+unsafe fn put_back_slowly(block: Block) {
     if !FREE.with(|free| free.grow() && free.push(block)) {
         // SAFETY: as the caller says.
         unsafe { release(block) };
@@ -116,7 +154,7 @@ unsafe fn put_back_slowly(block: NonNull<Task>) {
 
 /// # Safety
 /// As for [`put_back`].
-unsafe fn release(block: NonNull<Task>) {
+unsafe fn release(block: Block) {
     // SAFETY: `make` allocated it.
     unsafe { dealloc(block.as_ptr().cast(), Layout::new::<Task>()) };
 }

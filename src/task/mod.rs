@@ -32,7 +32,7 @@ use birthplace::Birthplace;
 pub(crate) use children::Children;
 pub use result::JoinError;
 pub(crate) use result::Typed;
-use standing::{Content, Standing, State};
+use standing::{Content, Stage, Standing};
 
 /// Names a coroutine; unique in the process, never reused.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -151,13 +151,21 @@ impl Task {
         self.standing.flags.set(self.standing.flags.get() & !flag);
     }
 
+    fn stage(&self) -> Stage {
+        self.standing.stage.get()
+    }
+
+    fn set_stage(&self, stage: Stage) {
+        self.standing.stage.set(stage);
+    }
+
     pub(crate) fn has_ended(&self) -> bool {
-        self.standing.state.get() == State::Ended
+        self.stage().has_ended()
     }
 
     /// Whether it has not begun.
     pub(crate) fn is_new(&self) -> bool {
-        self.standing.state.get() == State::New
+        !self.stage().has_started()
     }
 
     /// The children of the scope that it belongs to.
@@ -176,43 +184,38 @@ impl Task {
     }
 
     pub(crate) fn holds_result(&self) -> bool {
-        self.standing.content.get() == Content::Result
+        self.stage().holds(Content::Result)
     }
 
     pub(crate) fn holds_payload(&self) -> bool {
-        self.standing.content.get() == Content::Payload
+        self.stage().holds(Content::Payload)
     }
 
     /// Whether the coroutine has ended and left nothing in the room.
     #[inline(always)]
     pub(crate) fn is_claimed(&self) -> bool {
-        self.has_ended() && self.standing.content.get() == Content::Nothing
-    }
-
-    /// Marks the coroutine as begun: its body is about to be run or dropped.
-    pub(crate) fn begin(&self) {
-        debug_assert_eq!(self.standing.state.get(), State::New);
-        self.standing.state.set(State::Started);
+        self.stage() == Stage::ended(Content::Nothing)
     }
 
     /// Marks the coroutine as ended; what the room holds is for its handle.
     pub(crate) fn end(&self) {
-        debug_assert_eq!(self.standing.state.get(), State::Started);
+        debug_assert!(!self.is_new() && !self.has_ended());
         self.raw.set(None);
-        self.standing.state.set(State::Ended);
+        self.set_stage(self.stage().at_end());
     }
 
-    /// Runs the body, and keeps its result or the payload of its panic.
+    /// Begins: runs the body, and keeps its result or the payload of its panic.
     #[inline(always)]
     pub(crate) fn run(&self) -> End {
-        self.expect(Content::Body);
+        self.expect_new();
         // SAFETY: the room holds the body.
         unsafe { (self.vtable.run)(self) }
     }
 
-    /// Drops the body without running it.
+    /// Begins, by dropping the body instead of running it.
     pub(crate) fn drop_body(&self) {
-        self.expect(Content::Body);
+        self.expect_new();
+        self.set_stage(Stage::started(Content::Nothing));
         // SAFETY: the room holds the body.
         unsafe { (self.vtable.drop_body)(self) }
     }
@@ -220,6 +223,7 @@ impl Task {
     /// Drops the result.
     pub(crate) fn drop_result(&self) {
         self.expect(Content::Result);
+        self.set_stage(self.stage().with(Content::Nothing));
         // SAFETY: the room holds the result.
         unsafe { (self.vtable.drop_result)(self) }
     }
@@ -227,6 +231,7 @@ impl Task {
     /// Takes the payload of the body's panic.
     pub(crate) fn take_payload(&self) -> Payload {
         self.expect(Content::Payload);
+        self.set_stage(self.stage().with(Content::Nothing));
         // SAFETY: the room holds a payload.
         unsafe { self.take() }
     }
@@ -234,31 +239,24 @@ impl Task {
     /// Keeps a payload, as if the body had panicked with it.
     pub(crate) fn put_payload(&self, payload: Payload) {
         self.expect(Content::Nothing);
+        self.set_stage(self.stage().with(Content::Payload));
         // SAFETY: the room is empty.
-        unsafe { self.put(payload, Content::Payload) }
+        unsafe { self.put(payload) }
     }
 
     #[inline(always)]
+    fn expect_new(&self) {
+        assert!(self.stage() == Stage::NEW, "a coroutine begins twice");
+    }
+
     fn expect(&self, content: Content) {
-        assert!(
-            self.standing.content.get() == content,
-            "a coroutine lost its body or its result"
-        );
+        assert!(self.stage().holds(content), "a coroutine lost its result");
     }
 
     /// # Safety
-    /// The room holds nothing, and `content` is what a `V` is.
+    /// The room holds nothing that is still needed, and the stage says what a `V` is.
     #[inline(always)]
-    unsafe fn put<V>(&self, value: V, content: Content) {
-        self.standing.content.set(content);
-        // SAFETY: as the caller says.
-        unsafe { self.fill(value) };
-    }
-
-    /// # Safety
-    /// The room holds nothing, or so far only says that it holds what a `V` is.
-    #[inline(always)]
-    unsafe fn fill<V>(&self, value: V) {
+    unsafe fn put<V>(&self, value: V) {
         let room = self.room.get();
         if fits::<V>() {
             // SAFETY: the room is large and aligned enough, and holds nothing.
@@ -270,10 +268,9 @@ impl Task {
     }
 
     /// # Safety
-    /// The room holds a `V`.
+    /// The room held a `V`, and the stage says already that it holds none.
     #[inline(always)]
     unsafe fn take<V>(&self) -> V {
-        self.standing.content.set(Content::Nothing);
         let room = self.room.get();
         if fits::<V>() {
             // SAFETY: `put::<V>` wrote it there.
@@ -285,9 +282,8 @@ impl Task {
     }
 
     /// # Safety
-    /// The room holds a `V` that does not fit.
+    /// As for [`take`](Self::take), for a `V` that does not fit.
     unsafe fn take_box<V>(&self) -> Box<V> {
-        self.standing.content.set(Content::Nothing);
         // SAFETY: `put::<V>` wrote the box there.
         unsafe { self.room.get().cast::<Box<V>>().read() }
     }
@@ -332,12 +328,14 @@ impl<F: FnOnce() -> T, T> Types<F, T> {
 /// Runs the body of a task, which leaves the room, and puts the result there.
 #[inline(always)]
 fn live<T>(task: &Task, body: impl FnOnce() -> T) -> End {
+    task.set_stage(Stage::started(Content::Nothing));
     // The result goes to the room inside, so that a large one is not moved through more
     // frames than need be.
     let returned = catch_unwind(AssertUnwindSafe(|| {
         let result = body();
+        task.set_stage(Stage::started(Content::Result));
         // SAFETY: the body has left the room, and nothing came since.
-        unsafe { task.put(result, Content::Result) };
+        unsafe { task.put(result) };
     }));
     match returned {
         Ok(()) => End::Returned,
@@ -369,12 +367,13 @@ impl TaskRef {
     /// # Safety
     /// As for [`Typed::borrowing`].
     #[inline(always)]
-    unsafe fn new<F, T>(origin: Origin, id: u64, body: F) -> TaskRef
+    unsafe fn new<F, T>(origin: impl FnOnce() -> Origin, id: u64, body: F) -> TaskRef
     where
         F: FnOnce() -> T,
     {
         // First the block, so that the task is written there and not moved.
         let block = blocks::take();
+        let origin = origin();
         let task = Task {
             references: Cell::new(1),
             sibling: Cell::new(0),
@@ -392,7 +391,7 @@ impl TaskRef {
         // vtable's.
         unsafe {
             block.write(task);
-            block.as_ref().fill(body);
+            block.as_ref().put(body);
         }
         TaskRef(block)
     }

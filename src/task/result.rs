@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::{Content, Coroutine, Origin, State, TaskRef};
+use super::{Content, Coroutine, Origin, Stage, TaskRef};
 use crate::unwind::message;
 
 /// Why a coroutine has no result.
@@ -46,14 +46,15 @@ pub(crate) struct Typed<T> {
 impl<T> Typed<T> {
     /// A task that borrows nothing.
     #[inline(always)]
-    pub(crate) fn new<F>(origin: Origin, id: u64, body: F) -> Typed<T>
+    pub(crate) fn new<F>(origin: impl FnOnce() -> Origin, id: u64, body: F) -> Typed<T>
     where
         F: FnOnce() -> T + 'static,
         T: 'static,
     {
-        debug_assert!(origin.children_of.is_none());
         // SAFETY: it borrows nothing, and belongs to no scope.
-        unsafe { Typed::borrowing(origin, id, body) }
+        let typed = unsafe { Typed::borrowing(origin, id, body) };
+        debug_assert!(typed.task().siblings().is_none());
+        typed
     }
 
     /// # Safety
@@ -61,7 +62,11 @@ impl<T> Typed<T> {
     /// stay until the task has ended and was removed from them, or for ever if
     /// it is leaked.
     #[inline(always)]
-    pub(crate) unsafe fn borrowing<F: FnOnce() -> T>(origin: Origin, id: u64, body: F) -> Typed<T> {
+    pub(crate) unsafe fn borrowing<F: FnOnce() -> T>(
+        origin: impl FnOnce() -> Origin,
+        id: u64,
+        body: F,
+    ) -> Typed<T> {
         Typed {
             // SAFETY: as the caller says.
             coroutine: Coroutine(unsafe { TaskRef::new(origin, id, body) }),
@@ -78,29 +83,38 @@ impl<T> Typed<T> {
         &self.coroutine
     }
 
+    /// What the body has returned, if the task has ended so.
+    #[inline(always)]
+    pub(crate) fn claim_returned(&self) -> Option<T> {
+        let task = self.task();
+        if task.stage() != Stage::ended(Content::Result) {
+            return None;
+        }
+        task.set_stage(Stage::ended(Content::Nothing));
+        // SAFETY: the room holds the result, and a `Typed<T>` is made with a body that
+        // returns a `T`.
+        Some(unsafe { task.take() })
+    }
+
     /// The result, if the task has ended; `Cancelled` if it was taken before.
     #[inline]
     pub(crate) fn claim(&self) -> Option<Result<T, JoinError>> {
-        let task = self.task();
-        let standing = &task.standing;
-        if (standing.state.get(), standing.content.get()) == (State::Ended, Content::Result) {
-            // SAFETY: the room holds the result, and a `Typed<T>` is made with a body that
-            // returns a `T`.
-            return Some(Ok(unsafe { task.take() }));
+        match self.claim_returned() {
+            Some(result) => Some(Ok(result)),
+            None => self.claim_error().map(Err),
         }
-        self.claim_apart()
     }
 
     /// As [`claim`](Self::claim), if there is no result.
     #[inline(never)]
-    fn claim_apart(&self) -> Option<Result<T, JoinError>> {
+    fn claim_error(&self) -> Option<JoinError> {
         let task = self.task();
         if !task.has_ended() {
             return None;
         }
-        Some(Err(match task.standing.content.get() {
-            Content::Payload => JoinError::Panicked(task.take_payload()),
-            Content::Nothing | Content::Body | Content::Result => JoinError::Cancelled,
-        }))
+        Some(match task.holds_payload() {
+            true => JoinError::Panicked(task.take_payload()),
+            false => JoinError::Cancelled,
+        })
     }
 }

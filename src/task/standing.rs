@@ -5,15 +5,6 @@ use std::mem;
 
 use crate::clock::Stamp;
 
-/// How far a coroutine has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum State {
-    New,
-    Started,
-    Ended,
-}
-
 /// What the room of a task holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -25,11 +16,53 @@ pub(super) enum Content {
     Payload,
 }
 
+const CONTENT: u8 = 0b11;
+
+/// How far a coroutine has come and what its room holds, in one byte, so that both are
+/// told and asked for at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(transparent)]
+pub(super) struct Stage(u8);
+
+impl Stage {
+    const STARTED: u8 = 1 << 2;
+    const ENDED: u8 = 1 << 3;
+
+    pub(super) const NEW: Stage = Stage(Content::Body as u8);
+
+    pub(super) const fn started(content: Content) -> Stage {
+        Stage(Stage::STARTED | content as u8)
+    }
+
+    pub(super) const fn ended(content: Content) -> Stage {
+        Stage(Stage::STARTED | Stage::ENDED | content as u8)
+    }
+
+    pub(super) fn has_started(self) -> bool {
+        self.0 & Stage::STARTED != 0
+    }
+
+    pub(super) fn has_ended(self) -> bool {
+        self.0 & Stage::ENDED != 0
+    }
+
+    pub(super) fn holds(self, content: Content) -> bool {
+        self.0 & CONTENT == content as u8
+    }
+
+    pub(super) fn with(self, content: Content) -> Stage {
+        Stage(self.0 & !CONTENT | content as u8)
+    }
+
+    pub(super) fn at_end(self) -> Stage {
+        Stage(self.0 | Stage::ENDED)
+    }
+}
+
 /// One word, which a spawn writes at once.
 #[repr(C, align(8))]
 pub(super) struct Standing {
-    pub(super) state: Cell<State>,
-    pub(super) content: Cell<Content>,
+    pub(super) stage: Cell<Stage>,
     pub(super) flags: Cell<u8>,
     /// When it was spawned.
     pub(super) born: Cell<[u8; Stamp::BYTES]>,
@@ -39,11 +72,8 @@ impl Standing {
     /// Of a task that holds its body and has not started.
     #[inline(always)]
     pub(super) fn new(flags: u8, born: Stamp) -> Standing {
-        let word = (State::New as u64)
-            | (Content::Body as u64) << 8
-            | u64::from(flags) << 16
-            | born.above(24);
-        // SAFETY: the bytes are those of a state, a content, flags, and five more.
+        let word = born.above([Stage::NEW.0, flags]);
+        // SAFETY: the bytes are those of a stage, flags, and six more.
         unsafe { mem::transmute(word.to_le()) }
     }
 }
