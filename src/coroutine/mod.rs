@@ -333,10 +333,11 @@ impl Raw {
         self.co().state.set(IDLE);
     }
 
-    /// Asks the cache for what [`Raw::wake`] will touch.
+    /// Asks the cache for what [`Raw::wake`] will touch of the stack that is `distance`
+    /// bytes further on; there may be none.
     #[inline(always)]
-    pub(crate) fn prefetch_wake(&self) {
-        prefetch(self.base() + LINE);
+    pub(crate) fn prefetch_wake(&self, distance: usize) {
+        prefetch((self.base() + LINE).wrapping_add(distance));
     }
 
     /// Asks the cache for the task.

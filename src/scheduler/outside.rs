@@ -123,7 +123,7 @@ impl Scheduler {
             let due = &due[..count];
             if count > 1 {
                 let raws = || due.iter().flatten().map(|timer| timer.raw);
-                raws().for_each(|raw| raw.prefetch_wake());
+                raws().for_each(|raw| raw.prefetch_wake(0));
                 raws().for_each(|raw| raw.prefetch_task());
             }
             for &Timer { raw, frame } in due.iter().flatten() {

@@ -331,6 +331,9 @@ impl<T> WaitQueue<T> {
             unsafe {
                 let (head, links) = (place.as_ref(), Head::links(place));
                 next = links.next.get();
+                if let Some(next) = next {
+                    links.fetch_ahead(place, next);
+                }
                 links.ends.set(ptr::null());
                 let waiter = &*links.waiter;
                 if !waiter.is_served() && scheduler.wake_swiftly(links.raw) {
