@@ -5,7 +5,7 @@ mod contenders;
 
 use std::time::Duration;
 
-use contenders::{may, raw, threads, tokio};
+use contenders::{calls, may, raw, threads, tokio};
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 
 const BATCH: usize = 1_000;
@@ -18,8 +18,9 @@ fn spawn_join(c: &mut Criterion) {
     group.sample_size(10).sampling_mode(SamplingMode::Flat);
     group.warm_up_time(Duration::from_millis(100));
     group.measurement_time(Duration::from_millis(800));
-    let contenders: [(&str, Program); 5] = [
+    let contenders: [(&str, Program); 6] = [
         ("corobin", contenders::corobin::spawn_join),
+        ("calls", calls::spawn_join),
         ("raw", raw::spawn_join),
         ("tokio", tokio::spawn_join),
         ("may", may::spawn_join),

@@ -9,6 +9,7 @@
     reason = "each bench takes only the programs of its own topic"
 )]
 
+pub mod calls;
 pub mod corobin;
 pub mod crossover;
 pub mod crowded_lock;

@@ -134,10 +134,10 @@ impl Scheduler {
     /// The whole life of a coroutine, on a stack of the default size.
     #[inline]
     fn live(&self, raw: Raw, task: &Task) {
-        if task.has(flag::CANCELLED) || self.phase.get() > Phase::Running {
+        let is_running = self.phase.get() == Phase::Running;
+        let Some(end) = is_running.then(|| task.run_fresh()).flatten() else {
             return self.live_apart(raw, task);
-        }
-        let end = task.run();
+        };
         if end == End::Returned && !task.has(flag::SPECIAL) && raw.leaves_nothing() {
             task.end();
             if task.is_awaited() {
@@ -151,8 +151,8 @@ impl Scheduler {
         }
     }
 
-    /// As [`live`](Self::live), for those that may be born cancelled, and on stacks of
-    /// another size than the default: the one in reserve may be such.
+    /// As [`live`](Self::live), for those of which there is more to say: they may be born
+    /// cancelled, and a stack of another size than the default may be the one in reserve.
     #[inline(never)]
     fn live_apart(&self, raw: Raw, task: &Task) {
         let born_cancelled = task.has(flag::CANCELLED)

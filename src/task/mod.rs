@@ -212,6 +212,13 @@ impl Task {
         unsafe { (self.vtable.run)(self) }
     }
 
+    /// Begins, as [`run`](Self::run) does, if it is new and has no flags.
+    #[inline(always)]
+    pub(crate) fn run_fresh(&self) -> Option<End> {
+        // SAFETY: the room of a new task holds the body.
+        (self.standing.is_fresh()).then(|| unsafe { (self.vtable.run)(self) })
+    }
+
     /// Begins, by dropping the body instead of running it.
     pub(crate) fn drop_body(&self) {
         self.expect_new();

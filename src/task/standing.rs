@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::mem;
+use std::ptr;
 
 use crate::clock::Stamp;
 
@@ -75,5 +76,13 @@ impl Standing {
         let word = born.above([Stage::NEW.0, flags]);
         // SAFETY: the bytes are those of a stage, flags, and six more.
         unsafe { mem::transmute(word.to_le()) }
+    }
+    /// Whether it is new, and no flag says anything of it: one look at both.
+    #[inline(always)]
+    pub(super) fn is_fresh(&self) -> bool {
+        // SAFETY: the first two bytes are the stage and the flags; the alignment is more than
+        // enough.
+        let both = unsafe { ptr::from_ref(self).cast::<[u8; 2]>().read() };
+        u16::from_ne_bytes(both) == u16::from_ne_bytes([Stage::NEW.0, 0])
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Scale, each};
-use crate::contenders::{corobin, may, raw, skynet, threads, tokio};
+use crate::contenders::{calls, corobin, may, raw, skynet, threads, tokio};
 use crate::outside::{event_loops, go};
 use crate::rounds::Contender;
 use crate::rows::Row;
@@ -19,6 +19,7 @@ pub fn spawn_join(scale: Scale) -> Vec<Row> {
     };
     let mut contenders = vec![
         batches("corobin", 1_000, corobin::spawn_join).at_most(12.0),
+        batches("boxed calls", 1_000, calls::spawn_join),
         batches("RAW", 1_000, raw::spawn_join),
         batches("tokio spawn_local", 200, tokio::spawn_join).at_most(1.0 / 12.0),
         batches("may, 1 worker", 100, may::spawn_join).at_most(1.0 / 60.0),
