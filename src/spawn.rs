@@ -158,21 +158,24 @@ impl<T> JoinHandle<T> {
     #[track_caller]
     #[inline]
     pub fn join(self) -> Result<T, JoinError> {
-        suspend::arrive();
+        let scheduler = suspend::arrive();
+        if !self.inner.has_returned() {
+            wait_for(scheduler, self.inner.task());
+        }
         match self.inner.claim_returned() {
             Some(result) => {
                 // Here, where it is known to be claimed.
                 drop(self);
                 Ok(result)
             }
-            None => self.join_apart(),
+            None => Err(self.into_error()),
         }
     }
 
+    #[cold]
     #[inline(never)]
-    #[track_caller]
-    fn join_apart(self) -> Result<T, JoinError> {
-        join(&self.inner)
+    fn into_error(self) -> JoinError {
+        self.inner.claim_error().unwrap_or(JoinError::Cancelled)
     }
 
     /// Asks the coroutine to unwind at its current or next suspension point.
@@ -216,18 +219,9 @@ impl<T> JoinHandle<T> {
 #[inline(always)]
 #[track_caller]
 pub(crate) fn join<T>(inner: &Typed<T>) -> Result<T, JoinError> {
-    let Some(scheduler) = scheduler::current() else {
-        return inner.claim().unwrap_or(Err(JoinError::Cancelled));
-    };
-    suspend::checkpoint(scheduler);
-    if let Some(result) = inner.claim() {
-        return result;
-    }
+    let scheduler = suspend::arrive();
     wait_for(scheduler, inner.task());
-    match inner.claim() {
-        Some(result) => result,
-        None => unreachable!("the wait was for the end"),
-    }
+    inner.claim().unwrap_or(Err(JoinError::Cancelled))
 }
 
 /// # Panics
@@ -242,9 +236,14 @@ pub(crate) fn assert_not_own(task: &TaskRef) {
     );
 }
 
+/// Without a scheduler there is nothing to wait for. Apart, and with no room for a result in
+/// its frame, which stays while it waits.
 #[inline(never)]
 #[track_caller]
-fn wait_for(scheduler: &Scheduler, task: &TaskRef) {
+fn wait_for(scheduler: Option<&Scheduler>, task: &TaskRef) {
+    let Some(scheduler) = scheduler.filter(|_| !task.has_ended()) else {
+        return;
+    };
     assert_not_own(task);
     let at = Location::caller();
     let running = scheduler.running();

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::ptr::NonNull;
 
 use super::place::To;
-use super::{IDLE, Seat, switch};
+use super::{IDLE, Seat, Taken, switch};
 use crate::generator::raw::Raw;
 
 /// What is done with coroutines on their stacks: the layer above.
@@ -12,7 +12,7 @@ pub(crate) trait Life {
     /// Lives the whole life of the coroutine that has sat down on this stack,
     /// and of others that may go on right there. Returns with the stack idle,
     /// and where to go.
-    fn live(raw: Raw) -> To;
+    fn live(seat: Taken) -> To;
 }
 
 /// Readies a stack for coroutines: it has a seat then, and is idle.
@@ -58,7 +58,7 @@ unsafe extern "C" fn lives<L: Life>(data: *mut ()) -> ! {
     // SAFETY: we are the job of this stack.
     unsafe { switch::settle(raw, frame) };
     loop {
-        let to = L::live(raw);
+        let to = L::live(Taken(raw));
         // SAFETY: as in `leave_to`.
         unsafe { switch::leave(raw, frame, to.0) };
     }

@@ -133,6 +133,50 @@ impl Light {
     }
 }
 
+/// The seat of a stack, taken: what the job has while coroutines live there.
+pub(crate) struct Taken(Raw);
+
+impl Taken {
+    #[inline(always)]
+    pub(crate) fn raw(&self) -> Raw {
+        self.0
+    }
+
+    /// Who sits there.
+    #[inline(always)]
+    pub(crate) fn task(&self) -> &Task {
+        debug_assert!(!self.0.is_idle());
+        // SAFETY: the reference in the seat keeps it, until it is given away.
+        unsafe { TaskRef::peek(self.0.co().task.get()) }
+    }
+
+    /// Lets `task` sit down in the place of one that has ended. Gives who sat there, and who
+    /// does now.
+    #[inline(always)]
+    pub(crate) fn give_to(&mut self, task: TaskRef) -> (TaskRef, &Task) {
+        debug_assert!(!self.0.is_idle() && !self.0.may_be_due());
+        let seat = self.0.co();
+        task.raw.set(Some(self.0));
+        seat.state.set(ACTIVE);
+        let new = task.into_address();
+        let last = seat.task.replace(new);
+        // SAFETY: who sat there has put the reference there, and it is not given again; for
+        // who does now as in `task`.
+        unsafe { (TaskRef::from_address(last), TaskRef::peek(new)) }
+    }
+
+    /// Marks the stack of a coroutine that has ended as idle.
+    #[inline(always)]
+    pub(crate) fn stand_up(self) -> TaskRef {
+        debug_assert!(!self.0.is_idle() && !self.0.may_be_due());
+        let seat = self.0.co();
+        seat.state.set(IDLE);
+        // SAFETY: who sat there has put the reference there, and an idle seat never gives it
+        // again.
+        unsafe { TaskRef::from_address(seat.task.get()) }
+    }
+}
+
 impl Raw {
     fn co(&self) -> &Seat {
         // SAFETY: the scheduler knows only stacks that are settled, whose job has
@@ -168,32 +212,6 @@ impl Raw {
         task.raw.set(Some(self));
         self.co().task.set(task.into_address());
         self.co().state.set(ACTIVE);
-    }
-
-    /// Makes the stack of a coroutine that has ended that of `task`: it stands up, and
-    /// `task` sits down. Gives who sat there, and who does now.
-    #[inline(always)]
-    pub(crate) fn give_seat_to(&self, task: TaskRef) -> (TaskRef, &Task) {
-        debug_assert!(!self.is_idle() && !self.may_be_due());
-        let seat = self.co();
-        task.raw.set(Some(*self));
-        seat.state.set(ACTIVE);
-        let new = task.into_address();
-        let last = seat.task.replace(new);
-        // SAFETY: who sat there has put the reference there, and it is not given again; the
-        // one in the seat keeps who does now.
-        unsafe { (TaskRef::from_address(last), TaskRef::peek(new)) }
-    }
-
-    /// Marks the stack of a coroutine that has ended as idle.
-    #[inline(always)]
-    pub(crate) fn stand_up(self) -> TaskRef {
-        debug_assert!(!self.is_idle() && !self.may_be_due());
-        let seat = self.co();
-        seat.state.set(IDLE);
-        // SAFETY: `sit_down` has put the reference there, and an idle seat never
-        // gives it again.
-        unsafe { TaskRef::from_address(seat.task.get()) }
     }
 
     pub(crate) fn task(&self) -> &Task {
@@ -338,6 +356,15 @@ impl Raw {
     #[inline(always)]
     pub(crate) fn prefetch_wake(&self, distance: usize) {
         prefetch((self.base() + LINE).wrapping_add(distance));
+    }
+
+    /// Asks the cache for what a life on this idle stack touches besides its seat.
+    #[inline(always)]
+    pub(crate) fn prefetch_start(&self) {
+        const LINES: usize = 6;
+        for line in 0..LINES {
+            prefetch(self.base() - line * LINE);
+        }
     }
 
     /// Asks the cache for the task.

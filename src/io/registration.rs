@@ -195,6 +195,7 @@ impl Registration {
             }
             suspend::park_on(scheduler, &what, waiting.at);
         }
+        scheduler.fetch_next();
         Ok(())
     }
 

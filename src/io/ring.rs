@@ -184,6 +184,7 @@ unsafe fn complete(
         };
         drop(waits);
         mem::forget(stays);
+        scheduler.fetch_next();
         if let Ok(count) = usize::try_from(result) {
             return Ok(count);
         }

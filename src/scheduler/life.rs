@@ -9,7 +9,7 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::coroutine::{Life, Ready, To, locals};
+use crate::coroutine::{Life, Ready, Taken, To, locals};
 use crate::generator::raw::Raw;
 use crate::snapshot::title;
 use crate::task::{End, Joiner, Task, TaskRef, flag};
@@ -19,20 +19,21 @@ use super::{Phase, Scheduler};
 
 impl Life for Scheduler {
     #[inline(always)]
-    fn live(raw: Raw) -> To {
+    fn live(mut seat: Taken) -> To {
         let Some(scheduler) = super::current() else {
             unreachable!("coroutines live in a run")
         };
+        let raw = seat.raw();
         let is_default = scheduler.stacks.is_default(raw);
-        let mut task = raw.task();
+        let mut task = seat.task();
         if is_default && !scheduler.ready.is_seeded() {
             loop {
                 scheduler.live(raw, task);
                 let Some(next) = scheduler.next_new() else {
-                    return scheduler.leave_ended(raw, true);
+                    return scheduler.leave_ended(seat, true);
                 };
                 let last;
-                (last, task) = raw.give_seat_to(next);
+                (last, task) = seat.give_to(next);
                 drop(last);
             }
         }
@@ -40,7 +41,7 @@ impl Life for Scheduler {
             true => scheduler.live(raw, task),
             false => scheduler.live_apart(raw, task),
         }
-        scheduler.leave_ended(raw, is_default)
+        scheduler.leave_ended(seat, is_default)
     }
 }
 
@@ -66,10 +67,11 @@ impl Scheduler {
         self.the_loop.begin(task, raw);
     }
 
-    /// Where to go from a stack whose coroutine has ended.
+    /// Gives the seat of a coroutine that has ended back, and tells where to go.
     #[inline(always)]
-    fn leave_ended(&self, raw: Raw, is_default: bool) -> To {
-        drop(raw.stand_up());
+    fn leave_ended(&self, seat: Taken, is_default: bool) -> To {
+        let raw = seat.raw();
+        drop(seat.stand_up());
         if is_default && self.starved.borrow().is_empty() {
             self.stacks.put_back(raw);
             return self.next_way();
@@ -134,10 +136,10 @@ impl Scheduler {
     /// The whole life of a coroutine, on a stack of the default size.
     #[inline]
     fn live(&self, raw: Raw, task: &Task) {
-        let is_running = self.phase.get() == Phase::Running;
-        let Some(end) = is_running.then(|| task.run_fresh()).flatten() else {
+        if task.has(flag::CANCELLED) || self.phase.get() > Phase::Running {
             return self.live_apart(raw, task);
-        };
+        }
+        let end = task.run();
         if end == End::Returned && !task.has(flag::SPECIAL) && raw.leaves_nothing() {
             task.end();
             if task.is_awaited() {
@@ -151,8 +153,8 @@ impl Scheduler {
         }
     }
 
-    /// As [`live`](Self::live), for those of which there is more to say: they may be born
-    /// cancelled, and a stack of another size than the default may be the one in reserve.
+    /// As [`live`](Self::live), for those that may be born cancelled, and on stacks of
+    /// another size than the default: the one in reserve may be such.
     #[inline(never)]
     fn live_apart(&self, raw: Raw, task: &Task) {
         let born_cancelled = task.has(flag::CANCELLED)

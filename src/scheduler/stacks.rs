@@ -17,6 +17,10 @@ const TRIM_AFTER: Duration = Duration::from_secs(1);
 const TRIM_AT_ONCE: usize = 1024;
 /// How many are always kept.
 const TRIM_KEEPS: usize = 64;
+/// More idle stacks than so many have left the caches. Then they are asked for ahead, some at
+/// once, so that the processor looks for many pages at a time.
+const CROWD: usize = 512;
+const BATCH: usize = 16;
 
 use super::Scheduler;
 
@@ -67,8 +71,14 @@ impl Stacks {
             drop(idle);
             return self.take_from(&self.pool);
         };
-        if idle.len() < self.fewest_idle.get() {
-            self.fewest_idle.set(idle.len());
+        let left = idle.len();
+        if left > CROWD && left.is_multiple_of(BATCH) {
+            let soon = &idle[left - BATCH..];
+            soon.iter().for_each(|raw| raw.prefetch_wake(0));
+            soon.iter().for_each(Raw::prefetch_start);
+        }
+        if left < self.fewest_idle.get() {
+            self.fewest_idle.set(left);
         }
         Ok(raw)
     }

@@ -11,14 +11,14 @@ type Block = NonNull<Task>;
 /// More are given back to the allocator.
 const KEPT: usize = 16 << 10;
 
-/// A list of free blocks, as three addresses in it, so that a look at one of them tells
-/// whether there is a block, or room for one.
+/// A list of free blocks, as three addresses in it, so that one comparison tells whether
+/// there is a block, or room for one.
 ///
 /// Has no destructor of its own, since a look at a thread-local that has one is a look at
 /// the state of that first.
 struct Free {
     bottom: Cell<*mut Block>,
-    /// Below the first place that is free.
+    /// The first place that is free; blocks lie below.
     top: Cell<*mut Block>,
     /// No room from here on: none before there is an [`AtExit`], and none after.
     limit: Cell<*mut Block>,
@@ -70,7 +70,7 @@ impl Free {
     }
 
     /// The whole list, which is empty then, without room.
-    fn take(&self) -> Vec<Block> {
+    fn take_list(&self) -> Vec<Block> {
         let (bottom, top) = (self.bottom.get(), self.top.get());
         if bottom.is_null() {
             return Vec::new();
@@ -78,14 +78,15 @@ impl Free {
         for address in [&self.bottom, &self.top, &self.limit] {
             address.set(ptr::null_mut());
         }
-        // SAFETY: `put` has them from a list, to whose length blocks were added or not.
+        // SAFETY: `set_list` took the bottom and the capacity from a list; since then blocks
+        // were added and taken between the bottom and the limit only.
         unsafe {
             let length = top.offset_from_unsigned(bottom);
             Vec::from_raw_parts(bottom, length, self.capacity.get())
         }
     }
 
-    fn put(&self, list: Vec<Block>) {
+    fn set_list(&self, list: Vec<Block>) {
         let mut list = ManuallyDrop::new(list);
         let bottom = list.as_mut_ptr();
         self.bottom.set(bottom);
@@ -99,19 +100,19 @@ impl Free {
 
     /// Makes more room. False if there is enough already, or the thread ends.
     fn grow(&self) -> bool {
-        let mut list = self.take();
+        let mut list = self.take_list();
         let grows = list.len() < KEPT && AT_EXIT.try_with(|_| ()).is_ok();
         if grows {
             list.reserve(list.len().max(64));
         }
-        self.put(list);
+        self.set_list(list);
         grows
     }
 }
 
 impl Drop for AtExit {
     fn drop(&mut self) {
-        for block in FREE.with(Free::take) {
+        for block in FREE.with(Free::take_list) {
             // SAFETY: free blocks are ours alone.
             unsafe { release(block) };
         }

@@ -104,7 +104,7 @@ pub(crate) struct Origin {
 }
 
 /// For one type of body and its type of result; each takes what it names out of
-/// the room.
+/// the room. `run` tells the stage so, before the others the caller has.
 struct VTable {
     run: unsafe fn(&Task) -> End,
     drop_body: unsafe fn(&Task),
@@ -208,22 +208,15 @@ impl Task {
     #[inline(always)]
     pub(crate) fn run(&self) -> End {
         self.expect_new();
-        // SAFETY: the room holds the body.
-        unsafe { (self.vtable.run)(self) }
-    }
-
-    /// Begins, as [`run`](Self::run) does, if it is new and has no flags.
-    #[inline(always)]
-    pub(crate) fn run_fresh(&self) -> Option<End> {
         // SAFETY: the room of a new task holds the body.
-        (self.standing.is_fresh()).then(|| unsafe { (self.vtable.run)(self) })
+        unsafe { (self.vtable.run)(self) }
     }
 
     /// Begins, by dropping the body instead of running it.
     pub(crate) fn drop_body(&self) {
         self.expect_new();
         self.set_stage(Stage::started(Content::Nothing));
-        // SAFETY: the room holds the body.
+        // SAFETY: it was new, so the room holds the body, and the stage says so no more.
         unsafe { (self.vtable.drop_body)(self) }
     }
 
@@ -231,7 +224,7 @@ impl Task {
     pub(crate) fn drop_result(&self) {
         self.expect(Content::Result);
         self.set_stage(self.stage().with(Content::Nothing));
-        // SAFETY: the room holds the result.
+        // SAFETY: the room holds the result, and the stage says so no more.
         unsafe { (self.vtable.drop_result)(self) }
     }
 
@@ -239,7 +232,7 @@ impl Task {
     pub(crate) fn take_payload(&self) -> Payload {
         self.expect(Content::Payload);
         self.set_stage(self.stage().with(Content::Nothing));
-        // SAFETY: the room holds a payload.
+        // SAFETY: the room holds a payload, and the stage says so no more.
         unsafe { self.take() }
     }
 
@@ -257,11 +250,16 @@ impl Task {
     }
 
     fn expect(&self, content: Content) {
-        assert!(self.stage().holds(content), "a coroutine lost its result");
+        assert!(
+            self.stage().holds(content),
+            "the room of a coroutine holds something else"
+        );
     }
 
+    /// Fills the room. The stage runs ahead of the room: it tells first what will be there.
+    ///
     /// # Safety
-    /// The room holds nothing that is still needed, and the stage says what a `V` is.
+    /// The room holds nothing, and the stage says already that it holds what a `V` is.
     #[inline(always)]
     unsafe fn put<V>(&self, value: V) {
         let room = self.room.get();
@@ -322,17 +320,17 @@ impl<F: FnOnce() -> T, T> Types<F, T> {
     };
 
     unsafe fn run(task: &Task) -> End {
-        // SAFETY: the room holds the body.
+        // SAFETY: the room holds the body, and `live` has told the stage.
         live(task, || unsafe { task.take::<F>() }())
     }
 
     unsafe fn run_boxed(task: &Task) -> End {
-        // SAFETY: the room holds the body.
+        // SAFETY: as in `run`.
         live(task, || call_in_place(unsafe { task.take_box::<F>() }))
     }
 }
 
-/// Runs the body of a task, which leaves the room, and puts the result there.
+/// Runs the body of a new task, which takes it out of the room, and puts the result there.
 #[inline(always)]
 fn live<T>(task: &Task, body: impl FnOnce() -> T) -> End {
     task.set_stage(Stage::started(Content::Nothing));

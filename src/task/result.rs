@@ -83,31 +83,28 @@ impl<T> Typed<T> {
         &self.coroutine
     }
 
-    /// What the body has returned, if the task has ended so.
+    /// Whether there is a result to claim.
+    #[inline(always)]
+    pub(crate) fn has_returned(&self) -> bool {
+        self.task().stage() == Stage::ended(Content::Result)
+    }
+
+    /// What the body has returned.
     #[inline(always)]
     pub(crate) fn claim_returned(&self) -> Option<T> {
-        let task = self.task();
-        if task.stage() != Stage::ended(Content::Result) {
+        if !self.has_returned() {
             return None;
         }
+        let task = self.task();
         task.set_stage(Stage::ended(Content::Nothing));
         // SAFETY: the room holds the result, and a `Typed<T>` is made with a body that
-        // returns a `T`.
+        // returns a `T`; the stage says so no more.
         Some(unsafe { task.take() })
     }
 
-    /// The result, if the task has ended; `Cancelled` if it was taken before.
-    #[inline]
-    pub(crate) fn claim(&self) -> Option<Result<T, JoinError>> {
-        match self.claim_returned() {
-            Some(result) => Some(Ok(result)),
-            None => self.claim_error().map(Err),
-        }
-    }
-
-    /// As [`claim`](Self::claim), if there is no result.
+    /// Why there is no result, if the task has ended; `Cancelled` if it was taken before.
     #[inline(never)]
-    fn claim_error(&self) -> Option<JoinError> {
+    pub(crate) fn claim_error(&self) -> Option<JoinError> {
         let task = self.task();
         if !task.has_ended() {
             return None;
@@ -116,5 +113,14 @@ impl<T> Typed<T> {
             true => JoinError::Panicked(task.take_payload()),
             false => JoinError::Cancelled,
         })
+    }
+
+    /// The result, or why there is none, if the task has ended.
+    #[inline]
+    pub(crate) fn claim(&self) -> Option<Result<T, JoinError>> {
+        match self.claim_returned() {
+            Some(result) => Some(Ok(result)),
+            None => self.claim_error().map(Err),
+        }
     }
 }

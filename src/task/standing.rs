@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::mem;
-use std::ptr;
 
 use crate::clock::Stamp;
 
@@ -74,15 +73,39 @@ impl Standing {
     #[inline(always)]
     pub(super) fn new(flags: u8, born: Stamp) -> Standing {
         let word = born.above([Stage::NEW.0, flags]);
-        // SAFETY: the bytes are those of a stage, flags, and six more.
+        // SAFETY: any bytes are a stage, flags and six more, in this order.
         unsafe { mem::transmute(word.to_le()) }
     }
-    /// Whether it is new, and no flag says anything of it: one look at both.
-    #[inline(always)]
-    pub(super) fn is_fresh(&self) -> bool {
-        // SAFETY: the first two bytes are the stage and the flags; the alignment is more than
-        // enough.
-        let both = unsafe { ptr::from_ref(self).cast::<[u8; 2]>().read() };
-        u16::from_ne_bytes(both) == u16::from_ne_bytes([Stage::NEW.0, 0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_one_says_what_it_was_told() {
+        let born = Stamp::from_bytes([1, 2, 3, 4, 5, 6]);
+        for flags in [0, 1, 0xff] {
+            let standing = Standing::new(flags, born);
+            assert_eq!(standing.stage.get(), Stage::NEW);
+            assert_eq!(standing.flags.get(), flags);
+            assert_eq!(standing.born.get(), born.to_bytes());
+        }
+    }
+
+    #[test]
+    fn a_stage_tells_how_far_and_what() {
+        use Content::{Body, Nothing, Payload, Result};
+        assert!(!Stage::NEW.has_started() && Stage::NEW.holds(Body));
+        for content in [Nothing, Result, Payload] {
+            let started = Stage::started(content);
+            assert!(started.has_started() && !started.has_ended() && started.holds(content));
+            assert_eq!(started.at_end(), Stage::ended(content));
+            assert!(started.at_end().has_ended());
+            for other in [Nothing, Result, Payload] {
+                assert_eq!(started.with(other), Stage::started(other));
+                assert_eq!(started.at_end().with(other), Stage::ended(other));
+            }
+        }
     }
 }
