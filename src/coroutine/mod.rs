@@ -137,13 +137,13 @@ impl Light {
 pub(crate) struct Taken(Raw);
 
 impl Taken {
-    #[inline(always)]
+    #[inline]
     pub(crate) fn raw(&self) -> Raw {
         self.0
     }
 
     /// Who sits there.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn task(&self) -> &Task {
         debug_assert!(!self.0.is_idle());
         // SAFETY: the reference in the seat keeps it, until it is given away.
@@ -152,7 +152,7 @@ impl Taken {
 
     /// Lets `task` sit down in the place of one that has ended. Gives who sat there, and who
     /// does now.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn give_to(&mut self, task: TaskRef) -> (TaskRef, &Task) {
         debug_assert!(!self.0.is_idle() && !self.0.may_be_due());
         let seat = self.0.co();
@@ -166,7 +166,7 @@ impl Taken {
     }
 
     /// Marks the stack of a coroutine that has ended as idle.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn stand_up(self) -> TaskRef {
         debug_assert!(!self.0.is_idle() && !self.0.may_be_due());
         let seat = self.0.co();

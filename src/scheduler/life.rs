@@ -68,7 +68,7 @@ impl Scheduler {
     }
 
     /// Gives the seat of a coroutine that has ended back, and tells where to go.
-    #[inline(always)]
+    #[inline]
     fn leave_ended(&self, seat: Taken, is_default: bool) -> To {
         let raw = seat.raw();
         drop(seat.stand_up());
