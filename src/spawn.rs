@@ -236,8 +236,8 @@ pub(crate) fn assert_not_own(task: &TaskRef) {
     );
 }
 
-/// Without a scheduler there is nothing to wait for. Apart, and with no room for a result in
-/// its frame, which stays while it waits.
+/// Without a scheduler there is nothing to wait for. A function of its own, whose frame, which
+/// stays while it waits, has no room for a result.
 #[inline(never)]
 #[track_caller]
 fn wait_for(scheduler: Option<&Scheduler>, task: &TaskRef) {

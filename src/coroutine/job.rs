@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::ptr::NonNull;
 
 use super::place::To;
-use super::{IDLE, Seat, Taken, switch};
+use super::{IDLE, OwnSeat, Seat, switch};
 use crate::generator::raw::Raw;
 
 /// What is done with coroutines on their stacks: the layer above.
@@ -12,7 +12,7 @@ pub(crate) trait Life {
     /// Lives the whole life of the coroutine that has sat down on this stack,
     /// and of others that may go on right there. Returns with the stack idle,
     /// and where to go.
-    fn live(seat: Taken) -> To;
+    fn live(seat: OwnSeat) -> To;
 }
 
 /// Readies a stack for coroutines: it has a seat then, and is idle.
@@ -58,7 +58,8 @@ unsafe extern "C" fn lives<L: Life>(data: *mut ()) -> ! {
     // SAFETY: we are the job of this stack.
     unsafe { switch::settle(raw, frame) };
     loop {
-        let to = L::live(Taken(raw));
+        // Whoever has entered us has let a coroutine sit down first.
+        let to = L::live(OwnSeat(raw));
         // SAFETY: as in `leave_to`.
         unsafe { switch::leave(raw, frame, to.0) };
     }

@@ -133,10 +133,12 @@ impl Light {
     }
 }
 
-/// The seat of a stack, taken: what the job has while coroutines live there.
-pub(crate) struct Taken(Raw);
+/// A seat that a coroutine sits in, as the job below it has it: whoever sits there is not
+/// gone before the seat is given on or given up.
+#[must_use]
+pub(crate) struct OwnSeat(Raw);
 
-impl Taken {
+impl OwnSeat {
     #[inline]
     pub(crate) fn raw(&self) -> Raw {
         self.0
@@ -146,7 +148,8 @@ impl Taken {
     #[inline]
     pub(crate) fn task(&self) -> &Task {
         debug_assert!(!self.0.is_idle());
-        // SAFETY: the reference in the seat keeps it, until it is given away.
+        // SAFETY: the seat holds a reference until `give_to` or `stand_up`, which nobody calls
+        // while this is borrowed.
         unsafe { TaskRef::peek(self.0.co().task.get()) }
     }
 
@@ -160,19 +163,18 @@ impl Taken {
         seat.state.set(ACTIVE);
         let new = task.into_address();
         let last = seat.task.replace(new);
-        // SAFETY: who sat there has put the reference there, and it is not given again; for
-        // who does now as in `task`.
+        // SAFETY: the reference to who sat there was put there by `sit_down` or here, and is
+        // not given again; for who does now as in `task`.
         unsafe { (TaskRef::from_address(last), TaskRef::peek(new)) }
     }
 
-    /// Marks the stack of a coroutine that has ended as idle.
+    /// Marks the stack of a coroutine that has ended as idle. Gives who sat there.
     #[inline]
     pub(crate) fn stand_up(self) -> TaskRef {
         debug_assert!(!self.0.is_idle() && !self.0.may_be_due());
         let seat = self.0.co();
         seat.state.set(IDLE);
-        // SAFETY: who sat there has put the reference there, and an idle seat never gives it
-        // again.
+        // SAFETY: as in `give_to`; an idle seat never gives it again.
         unsafe { TaskRef::from_address(seat.task.get()) }
     }
 }
@@ -216,7 +218,8 @@ impl Raw {
 
     pub(crate) fn task(&self) -> &Task {
         debug_assert!(!self.is_idle());
-        // SAFETY: the reference in the seat keeps it.
+        // SAFETY: the reference in the seat keeps it, and no caller holds it for longer than
+        // who sits there lives; the job itself asks its `OwnSeat`.
         unsafe { TaskRef::peek(self.co().task.get()) }
     }
 

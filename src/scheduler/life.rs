@@ -9,7 +9,7 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::coroutine::{Life, Ready, Taken, To, locals};
+use crate::coroutine::{Life, OwnSeat, Ready, To, locals};
 use crate::generator::raw::Raw;
 use crate::snapshot::title;
 use crate::task::{End, Joiner, Task, TaskRef, flag};
@@ -19,7 +19,7 @@ use super::{Phase, Scheduler};
 
 impl Life for Scheduler {
     #[inline(always)]
-    fn live(mut seat: Taken) -> To {
+    fn live(mut seat: OwnSeat) -> To {
         let Some(scheduler) = super::current() else {
             unreachable!("coroutines live in a run")
         };
@@ -69,7 +69,7 @@ impl Scheduler {
 
     /// Gives the seat of a coroutine that has ended back, and tells where to go.
     #[inline]
-    fn leave_ended(&self, seat: Taken, is_default: bool) -> To {
+    fn leave_ended(&self, seat: OwnSeat, is_default: bool) -> To {
         let raw = seat.raw();
         drop(seat.stand_up());
         if is_default && self.starved.borrow().is_empty() {
@@ -153,8 +153,8 @@ impl Scheduler {
         }
     }
 
-    /// As [`live`](Self::live), for those that may be born cancelled, and on stacks of
-    /// another size than the default: the one in reserve may be such.
+    /// As [`live`](Self::live), for those that may be born cancelled, and on stacks that are
+    /// not like all others: of another size, or the one in reserve.
     #[inline(never)]
     fn live_apart(&self, raw: Raw, task: &Task) {
         let born_cancelled = task.has(flag::CANCELLED)

@@ -17,9 +17,10 @@ const TRIM_AFTER: Duration = Duration::from_secs(1);
 const TRIM_AT_ONCE: usize = 1024;
 /// How many are always kept.
 const TRIM_KEEPS: usize = 64;
-/// More idle stacks than so many have left the caches. Then they are asked for ahead, some at
-/// once, so that the processor looks for many pages at a time.
-const CROWD: usize = 512;
+/// Of the idle stacks the caches hold so many at most.
+const WARM: usize = 512;
+/// The others are asked for ahead, so many at once, so that the processor looks up many pages
+/// at a time.
 const BATCH: usize = 16;
 
 use super::Scheduler;
@@ -30,6 +31,8 @@ pub(super) struct Stacks {
     list: RefCell<Vec<Raw>>,
     /// Idle ones of the default size.
     idle: RefCell<Vec<Raw>>,
+    /// The first so many of these have left the caches.
+    cold: Cell<usize>,
     /// For coroutines that get no stack: theirs to fail on.
     reserve: Raw,
     reserve_is_free: Cell<bool>,
@@ -53,6 +56,7 @@ impl Stacks {
             pool,
             list: RefCell::new(vec![reserve]),
             idle: RefCell::default(),
+            cold: Cell::new(0),
             reserve,
             reserve_is_free: Cell::new(true),
             fewest_idle: Cell::new(0),
@@ -72,10 +76,11 @@ impl Stacks {
             return self.take_from(&self.pool);
         };
         let left = idle.len();
-        if left > CROWD && left.is_multiple_of(BATCH) {
-            let soon = &idle[left - BATCH..];
-            soon.iter().for_each(|raw| raw.prefetch_wake(0));
-            soon.iter().for_each(Raw::prefetch_start);
+        if 0 < left && left <= self.cold.get() {
+            self.cold.set(left.saturating_sub(BATCH));
+            let soon = || idle[self.cold.get()..].iter().rev();
+            soon().for_each(|raw| raw.prefetch_wake(0));
+            soon().for_each(Raw::prefetch_start);
         }
         if left < self.fewest_idle.get() {
             self.fewest_idle.set(left);
@@ -130,7 +135,10 @@ impl Stacks {
     #[inline(always)]
     pub(super) fn put_back(&self, raw: Raw) {
         if self.is_default(raw) {
-            self.idle.borrow_mut().push(raw);
+            let mut idle = self.idle.borrow_mut();
+            idle.push(raw);
+            let cold = idle.len().saturating_sub(WARM);
+            self.cold.set(self.cold.get().max(cold));
         } else {
             self.put_back_special(raw);
         }
@@ -218,6 +226,7 @@ impl Stacks {
     /// Gives back the `count` stacks that were idle longest.
     fn give_back(&self, count: usize) {
         let raws: Vec<Raw> = self.idle.borrow_mut().drain(..count).collect();
+        self.cold.set(self.cold.get().saturating_sub(count));
         raws.iter().for_each(|&raw| self.forget(raw));
         // SAFETY: idle stacks have no job, and they are on no list any more.
         unsafe { self.pool.discard(raws) };

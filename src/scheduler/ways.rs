@@ -99,8 +99,9 @@ impl Scheduler {
         }
     }
 
-    /// Asks the cache for the frames of who is next, for one who comes back from a wait for a
-    /// descriptor: they have left the cache since, and come while the kernel works for us.
+    /// Asks the cache for the frames of who is next. For one who comes back from a wait for a
+    /// descriptor: they have probably left the cache since, and come while the kernel works
+    /// for us.
     #[inline(always)]
     pub(crate) fn fetch_next(&self) {
         self.ready.peek_or_stale(0, Ready::prefetch_frames);

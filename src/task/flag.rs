@@ -1,4 +1,4 @@
-//! Bits of `Task::flags`.
+//! Bits of `Standing::flags`.
 
 /// Nobody holds its join handle any more.
 pub(crate) const DETACHED: u8 = 1;

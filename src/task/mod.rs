@@ -104,7 +104,7 @@ pub(crate) struct Origin {
 }
 
 /// For one type of body and its type of result; each takes what it names out of
-/// the room. `run` tells the stage so, before the others the caller has.
+/// the room. `run` tells the stage so itself; before the others the caller has told it.
 struct VTable {
     run: unsafe fn(&Task) -> End,
     drop_body: unsafe fn(&Task),
@@ -240,7 +240,7 @@ impl Task {
     pub(crate) fn put_payload(&self, payload: Payload) {
         self.expect(Content::Nothing);
         self.set_stage(self.stage().with(Content::Payload));
-        // SAFETY: the room is empty.
+        // SAFETY: the room is empty, and the stage says that a payload comes.
         unsafe { self.put(payload) }
     }
 
@@ -273,7 +273,7 @@ impl Task {
     }
 
     /// # Safety
-    /// The room held a `V`, and the stage says already that it holds none.
+    /// The room holds a `V`, and the stage says already that it does no more.
     #[inline(always)]
     unsafe fn take<V>(&self) -> V {
         let room = self.room.get();
@@ -339,7 +339,8 @@ fn live<T>(task: &Task, body: impl FnOnce() -> T) -> End {
     let returned = catch_unwind(AssertUnwindSafe(|| {
         let result = body();
         task.set_stage(Stage::started(Content::Result));
-        // SAFETY: the body has left the room, and nothing came since.
+        // SAFETY: the body has left the room, nothing came since, and the stage says that the
+        // result comes.
         unsafe { task.put(result) };
     }));
     match returned {

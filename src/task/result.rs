@@ -89,7 +89,7 @@ impl<T> Typed<T> {
         self.task().stage() == Stage::ended(Content::Result)
     }
 
-    /// What the body has returned.
+    /// What the body has returned, if it has, and nobody has claimed it.
     #[inline(always)]
     pub(crate) fn claim_returned(&self) -> Option<T> {
         if !self.has_returned() {
@@ -102,9 +102,11 @@ impl<T> Typed<T> {
         Some(unsafe { task.take() })
     }
 
-    /// Why there is no result, if the task has ended; `Cancelled` if it was taken before.
+    /// Why [`claim_returned`](Self::claim_returned) gave nothing, if the task has ended;
+    /// `Cancelled` if the result was claimed before.
     #[inline(never)]
     pub(crate) fn claim_error(&self) -> Option<JoinError> {
+        debug_assert!(!self.has_returned());
         let task = self.task();
         if !task.has_ended() {
             return None;
