@@ -20,7 +20,7 @@ fn spawn_join(c: &mut Criterion) {
     group.measurement_time(Duration::from_millis(800));
     let contenders: [(&str, Program); 6] = [
         ("corobin", contenders::corobin::spawn_join),
-        ("calls", calls::spawn_join),
+        ("boxed calls", calls::spawn_join),
         ("raw", raw::spawn_join),
         ("tokio", tokio::spawn_join),
         ("may", may::spawn_join),

@@ -4,7 +4,9 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::hint::black_box;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use super::time_batches;
 
 type Call = Box<dyn FnOnce()>;
 
@@ -12,7 +14,7 @@ type Call = Box<dyn FnOnce()>;
 pub fn spawn_join(batch: usize, batches: u64) -> Duration {
     let mut ready: VecDeque<Call> = VecDeque::with_capacity(batch);
     let mut results = Vec::with_capacity(batch);
-    let mut once = || {
+    let once = || {
         results.extend((0..batch).map(|_| {
             let result = Rc::new(Cell::new(None));
             let own = Rc::clone(&result);
@@ -24,10 +26,5 @@ pub fn spawn_join(batch: usize, batches: u64) -> Duration {
         }
         results.drain(..).filter_map(|result| result.take()).count()
     };
-    assert_eq!(once(), batch);
-    let begin = Instant::now();
-    let joined: usize = (0..batches).map(|_| once()).sum();
-    let took = begin.elapsed();
-    assert_eq!(joined as u64, batch as u64 * batches);
-    took
+    time_batches(batch, batches, once)
 }

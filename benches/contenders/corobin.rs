@@ -10,6 +10,7 @@ use corobin::{JoinHandle, Runtime, current, park, sleep, spawn, yield_now};
 use super::SleepCost;
 use super::lap::Lap;
 use super::meter::process_cpu;
+use super::time_batches;
 
 /// 64 KiB, and 16 KiB for crowds, where the page-table entries of wide stacks fill the cache.
 pub fn stack_size(n: usize) -> usize {
@@ -55,16 +56,11 @@ pub fn yields(order: &[usize], rounds: u64) -> Duration {
 pub fn spawn_join(batch: usize, batches: u64) -> Duration {
     run_with_stacks(stack_size(batch), || {
         let mut handles = Vec::with_capacity(batch);
-        let mut once = || {
+        let once = || {
             handles.extend((0..batch).map(|_| spawn(|| ())));
             handles.drain(..).filter_map(|h| h.join().ok()).count()
         };
-        assert_eq!(once(), batch);
-        let begin = Instant::now();
-        let joined: usize = (0..batches).map(|_| once()).sum();
-        let took = begin.elapsed();
-        assert_eq!(joined as u64, batch as u64 * batches);
-        took
+        time_batches(batch, batches, once)
     })
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use ::may::coroutine::{Builder, JoinHandle, current, park, sleep, yield_now};
 
 use super::lap::Lap;
+use super::time_batches;
 
 /// May puts an `mprotect` guard under each stack, and the kernel stops at 65 530 mappings.
 pub const MOST_COROUTINES: usize = 20_000;
@@ -62,16 +63,11 @@ pub fn yields(n: usize, rounds: u64) -> Duration {
 pub fn spawn_join(batch: usize, batches: u64) -> Duration {
     run(move || {
         let mut handles = Vec::with_capacity(batch);
-        let mut once = || {
+        let once = || {
             handles.extend((0..batch).map(|_| spawn(|| ())));
             handles.drain(..).filter_map(|h| h.join().ok()).count()
         };
-        assert_eq!(once(), batch);
-        let begin = Instant::now();
-        let joined: usize = (0..batches).map(|_| once()).sum();
-        let took = begin.elapsed();
-        assert_eq!(joined as u64, batch as u64 * batches);
-        took
+        time_batches(batch, batches, once)
     })
 }
 

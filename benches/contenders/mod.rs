@@ -26,7 +26,7 @@ pub mod sync;
 pub mod threads;
 pub mod tokio;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// CPU time of the whole process that a crowd of sleepers took, helper threads included.
 pub struct SleepCost {
@@ -34,6 +34,17 @@ pub struct SleepCost {
     pub whole: Duration,
     /// From when all have started and stand before their `sleep`, to after the last join.
     pub sleeping: Duration,
+}
+
+/// What `batches` calls of `once` take, after one to warm up. Each starts `batch` and tells how
+/// many have ended as they should.
+pub fn time_batches(batch: usize, batches: u64, mut once: impl FnMut() -> usize) -> Duration {
+    assert_eq!(once(), batch);
+    let begin = Instant::now();
+    let joined: usize = (0..batches).map(|_| once()).sum();
+    let took = begin.elapsed();
+    assert_eq!(joined as u64, batch as u64 * batches);
+    took
 }
 
 /// The order in which coroutines stand on the queue, as numbers of their age. From the eldest to

@@ -5,12 +5,13 @@ use std::collections::VecDeque;
 use std::io;
 use std::num::NonZeroUsize;
 use std::ptr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use corosensei::stack::{Stack, StackPointer};
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
 use super::lap::Lap;
+use super::time_batches;
 
 /// Distance from one stack to the next; a stack takes all of it.
 const STRIDE: usize = 64 << 10;
@@ -130,7 +131,7 @@ pub fn spawn_join(batch: usize, batches: u64) -> Duration {
     let mapping = Mapping::new(batch);
     let mut free: Vec<Slot> = mapping.slots().collect();
     let mut ready: VecDeque<Raw> = VecDeque::with_capacity(batch);
-    let mut once = || {
+    let once = || {
         while let Some(slot) = free.pop() {
             ready.push_back(Box::new(Coroutine::with_stack(slot, |_, ()| ())));
         }
@@ -142,12 +143,7 @@ pub fn spawn_join(batch: usize, batches: u64) -> Duration {
         }
         free.len()
     };
-    assert_eq!(once(), batch);
-    let begin = Instant::now();
-    let joined: usize = (0..batches).map(|_| once()).sum();
-    let took = begin.elapsed();
-    assert_eq!(joined as u64, batch as u64 * batches);
-    took
+    time_batches(batch, batches, once)
 }
 
 /// What a body yields, one by one.

@@ -184,7 +184,6 @@ unsafe fn complete(
         };
         drop(waits);
         mem::forget(stays);
-        scheduler.fetch_next();
         if let Ok(count) = usize::try_from(result) {
             return Ok(count);
         }

@@ -32,8 +32,8 @@ impl Life for Scheduler {
                 let Some(next) = scheduler.next_new() else {
                     return scheduler.leave_ended(seat, true);
                 };
-                let last;
-                (last, task) = seat.give_to(next);
+                let (last, new) = seat.give_to(next);
+                task = new;
                 drop(last);
             }
         }
