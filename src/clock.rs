@@ -8,10 +8,14 @@ pub(crate) struct Clock {
     start: Instant,
     /// The time since the start, under virtual time.
     stopped_at: Option<Cell<Duration>>,
-    /// What it showed when it was last read.
-    last: Cell<Duration>,
+    last: Cell<Reading>,
     stamp: Cell<Stamp>,
 }
+
+/// What a clock showed, in nanoseconds, so that whoever waits notes one word; no more than the
+/// 584 years that this holds.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Reading(u64);
 
 /// A reading in milliseconds, of which the lower six bytes are kept: they repeat after 8 900
 /// years. They are the upper ones of a word, so that a task can have two more bytes in it.
@@ -65,7 +69,8 @@ impl Clock {
             Some(stopped_at) => stopped_at.get(),
             None => self.real_now(),
         };
-        self.last.set(now);
+        self.last
+            .set(Reading(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)));
         self.stamp.set(Stamp::of(now));
         now
     }
@@ -83,13 +88,13 @@ impl Clock {
 
     /// What the last reading was.
     #[inline(always)]
-    pub(crate) fn last(&self) -> Duration {
+    pub(crate) fn last(&self) -> Reading {
         self.last.get()
     }
 
     /// The instant of a reading.
-    pub(crate) fn to_instant(&self, reading: Duration) -> Instant {
-        self.start + reading
+    pub(crate) fn to_instant(&self, reading: Reading) -> Instant {
+        self.start + Duration::from_nanos(reading.0)
     }
 
     /// As [`Clock::now`], but of the system's time in any case.

@@ -144,14 +144,20 @@ impl<T: Default> ReadyQueue<T> {
         unsafe { self.slot(head).swap(self.slot(head.wrapping_add(place))) };
     }
 
-    /// Whether the one that will be taken next is known, and `wanted`. Never under
-    /// a seed.
+    /// Whether there is a head, and it is `wanted`. Without a seed that is who will be taken
+    /// next.
     #[inline(always)]
-    pub(crate) fn is_next(&self, wanted: impl FnOnce(&T) -> bool) -> bool {
-        !self.is_seeded() && self.peek(0, wanted) == Some(true)
+    pub(crate) fn head_is(&self, wanted: impl FnOnce(&T) -> bool) -> bool {
+        self.peek(0, wanted) == Some(true)
     }
 
-    /// Takes the one that will be taken next, if it is `wanted`. Never asked under a seed.
+    /// Takes the head, if there is one. Never asked under a seed.
+    #[inline(always)]
+    pub(crate) fn pop_head(&self) -> Option<T> {
+        self.pop_if(|_| true)
+    }
+
+    /// Takes the head, if it is `wanted`. Never asked under a seed.
     #[inline(always)]
     pub(crate) fn pop_if(&self, wanted: impl FnOnce(&T) -> bool) -> Option<T> {
         debug_assert!(!self.is_seeded());
@@ -169,14 +175,14 @@ impl<T: Default> ReadyQueue<T> {
         Some(item)
     }
 
-    /// Puts `item` at the back in exchange for the one that came first: a
-    /// [`pop`](Self::pop), then a [`push_and`](Self::push_and).
+    /// Puts `item` at the back in exchange for the head: a [`pop_head`](Self::pop_head),
+    /// then a [`push_and`](Self::push_and).
     ///
     /// # Panics
     /// The queue is empty.
     #[inline(always)]
     pub(crate) fn rotate<R>(&self, item: T, look: impl FnOnce(&T) -> R) -> (T, R) {
-        let Some(first) = self.pop() else {
+        let Some(first) = self.pop_head() else {
             panic!("nobody to take the place of");
         };
         (first, self.write_and(item, look))
@@ -273,8 +279,8 @@ mod tests {
         assert_eq!(queue.peek(0, |&n| n), Some(1));
         assert_eq!(queue.peek(3, |&n| n), Some(4));
         assert_eq!(queue.peek(4, |&n| n), None);
-        assert!(!queue.is_next(|&n| n == 7));
-        assert!(queue.is_next(|&n| n == 1));
+        assert!(!queue.head_is(|&n| n == 7));
+        assert!(queue.head_is(|&n| n == 1));
         assert_eq!(queue.rotate(5, |&n| n), (1, 5));
         assert_eq!(queue.pop_if(|&n| n == 7), None);
         assert_eq!(queue.pop_if(|&n| n == 2), Some(2));

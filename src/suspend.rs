@@ -8,7 +8,7 @@
 use std::cell::Cell;
 use std::panic::Location;
 
-use crate::coroutine::{Awaited, Parking, Wait};
+use crate::coroutine::{Awaited, Parking, To, Wait};
 use crate::scheduler::{self, Scheduler};
 use crate::task::flag;
 use crate::unwind::{Silent, raise};
@@ -62,23 +62,62 @@ fn raise_due(scheduler: &Scheduler) {
     }
 }
 
+/// How a coroutine parks.
+#[derive(Clone, Copy)]
+pub(crate) enum Park {
+    /// What becomes due is raised.
+    Raising,
+    /// The same, in a run that is known to be [plain](Scheduler::is_plain).
+    Plainly,
+    /// What becomes due ends the wait.
+    OrDue,
+    /// Whatever becomes due, it waits.
+    Deaf,
+}
+
+impl Park {
+    /// How to park once more.
+    pub(crate) fn again(self) -> Park {
+        match self {
+            Park::Plainly => Park::Raising,
+            other => other,
+        }
+    }
+
+    /// Parks the running coroutine until it is woken, which gives true, or until what is due
+    /// ends its wait.
+    #[inline(always)]
+    pub(crate) fn on(
+        self,
+        scheduler: &Scheduler,
+        what: &dyn Awaited,
+        at: &'static Location<'static>,
+    ) -> bool {
+        let wait = || Wait {
+            what,
+            at,
+            since: Cell::new(scheduler.clock.last()),
+        };
+        let next = || scheduler.next_way();
+        match self {
+            Park::Raising => park_how(scheduler, &wait(), Parking::Plain),
+            Park::Plainly => leave_plainly(scheduler, &wait(), Parking::Plain),
+            Park::OrDue => {
+                let may_wait = !scheduler.may_be_due() || due(scheduler).is_none();
+                return may_wait && leave(scheduler, &wait(), Parking::Plain, next);
+            }
+            Park::Deaf => {
+                leave(scheduler, &wait(), Parking::Deaf, next);
+            }
+        }
+        true
+    }
+}
+
 /// Parks the running coroutine until it is woken, or raises what became due.
 #[inline(always)]
 pub(crate) fn park_on(scheduler: &Scheduler, what: &dyn Awaited, at: &'static Location<'static>) {
-    park_how(scheduler, what, at, Parking::Plain);
-}
-
-#[inline(always)]
-fn park_how(
-    scheduler: &Scheduler,
-    what: &dyn Awaited,
-    at: &'static Location<'static>,
-    how: Parking,
-) {
-    checkpoint(scheduler);
-    if !leave_parked(scheduler, what, at, how) {
-        raise_due(scheduler);
-    }
+    Park::Raising.on(scheduler, what, at);
 }
 
 /// As [`park_on`], but says false where that would raise.
@@ -87,26 +126,43 @@ pub(crate) fn park_or_due(
     what: &dyn Awaited,
     at: &'static Location<'static>,
 ) -> bool {
-    let may_wait = !scheduler.may_be_due() || due(scheduler).is_none();
-    may_wait && leave_parked(scheduler, what, at, Parking::Plain)
+    Park::OrDue.on(scheduler, what, at)
 }
 
 /// Parks the running coroutine until it is woken, whatever becomes due.
 pub(crate) fn park_deaf(scheduler: &Scheduler, what: &dyn Awaited, at: &'static Location<'static>) {
-    leave_parked(scheduler, what, at, Parking::Deaf);
+    Park::Deaf.on(scheduler, what, at);
 }
 
 #[inline(always)]
-fn leave_parked(
-    scheduler: &Scheduler,
-    what: &dyn Awaited,
-    at: &'static Location<'static>,
-    how: Parking,
-) -> bool {
-    let since = Cell::new(scheduler.clock.last());
-    let wait = Wait { what, at, since };
-    let next = || scheduler.next_way();
-    scheduler.running().leave_parked(&wait, how, next);
+fn park_how(scheduler: &Scheduler, wait: &Wait<'_>, how: Parking) {
+    match scheduler.is_plain() {
+        true => leave_plainly(scheduler, wait, how),
+        false => park_apart(scheduler, wait, how),
+    }
+}
+
+/// Keeps the short way short.
+#[cold]
+#[inline(never)]
+fn park_apart(scheduler: &Scheduler, wait: &Wait<'_>, how: Parking) {
+    checkpoint(scheduler);
+    if !leave(scheduler, wait, how, || scheduler.next_way()) {
+        raise_due(scheduler);
+    }
+}
+
+#[inline(always)]
+fn leave_plainly(scheduler: &Scheduler, wait: &Wait<'_>, how: Parking) {
+    if !leave(scheduler, wait, how, || scheduler.plain_way()) {
+        raise_due(scheduler);
+    }
+}
+
+/// Leaves the running coroutine until it is woken, or interrupted, which gives false.
+#[inline(always)]
+fn leave(scheduler: &Scheduler, wait: &Wait<'_>, how: Parking, next: impl FnOnce() -> To) -> bool {
+    scheduler.running().leave_parked(wait, how, next);
     scheduler.running().comes_back()
 }
 
@@ -168,7 +224,12 @@ pub fn park() {
     checkpoint(scheduler);
     let running = scheduler.running();
     while !running.task().has(flag::TOKEN) {
-        park_how(scheduler, &"unpark", Location::caller(), Parking::ForToken);
+        let wait = Wait {
+            what: &"unpark",
+            at: Location::caller(),
+            since: Cell::new(scheduler.clock.last()),
+        };
+        park_how(scheduler, &wait, Parking::ForToken);
     }
     running.task().clear(flag::TOKEN);
 }

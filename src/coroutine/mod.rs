@@ -18,13 +18,11 @@ mod job;
 pub(crate) mod locals;
 mod place;
 mod switch;
+mod wait;
 
 use std::cell::Cell;
-use std::fmt;
-use std::panic::Location;
 use std::ptr::NonNull;
 use std::thread::panicking;
-use std::time::Duration;
 
 use crate::cpu::prefetch;
 use crate::frames::{self, Top};
@@ -36,6 +34,7 @@ use crate::unwind::Silent;
 
 pub(crate) use job::{Life, settle, unsettle};
 pub(crate) use place::{Loop, Ready, To};
+pub(crate) use wait::{Awaited, Described, Wait, WaitInfo};
 
 /// The state: one of these …
 const STATE: u8 = 0b11;
@@ -87,33 +86,6 @@ pub(crate) struct Seat {
     frame: Cell<usize>,
     /// The values of its `coroutine_local!`s, owned by the local module.
     pub(crate) locals: Cell<*mut ()>,
-}
-
-/// What a coroutine waits for, on its own stack while it waits.
-pub(crate) struct Wait<'a> {
-    pub(crate) what: &'a dyn Awaited,
-    pub(crate) at: &'static Location<'static>,
-    /// The loop's last reading of the clock when it began.
-    pub(crate) since: Cell<Duration>,
-}
-
-/// What can be waited for; `Display` says what it is.
-pub(crate) trait Awaited: fmt::Display {
-    /// Who must do something for the wait to end, where that is known: the owner
-    /// of a lock, the coroutine that is joined.
-    fn holders(&self) -> Vec<Id> {
-        Vec::new()
-    }
-}
-
-impl Awaited for &str {}
-
-/// A [`Wait`], written out.
-pub(crate) struct WaitInfo {
-    pub(crate) what: String,
-    pub(crate) at: &'static Location<'static>,
-    pub(crate) since: Duration,
-    pub(crate) holders: Vec<Id>,
 }
 
 /// What a coroutine takes along that the thread would otherwise mix up with
@@ -247,7 +219,7 @@ impl Raw {
     pub(crate) fn describe_wait(&self) -> Option<WaitInfo> {
         let wait = self.wait()?;
         Some(WaitInfo {
-            what: wait.what.to_string(),
+            what: Described(wait.what, self.task().id()).to_string(),
             at: wait.at,
             since: wait.since.get(),
             holders: wait.what.holders(),

@@ -21,6 +21,13 @@ pub(crate) fn current<'a>() -> Option<&'a Scheduler> {
     CURRENT.get().map(|scheduler| unsafe { scheduler.as_ref() })
 }
 
+/// The scheduler that runs the caller, in a [plain](Scheduler::is_plain) run: so nothing is
+/// due, and who has asked this first need not ask much more.
+#[inline(always)]
+pub(crate) fn plain<'a>() -> Option<&'a Scheduler> {
+    current().filter(|scheduler| scheduler.is_plain())
+}
+
 /// As [`current`], for what cannot be done without one.
 #[inline(always)]
 #[track_caller]

@@ -196,7 +196,7 @@ impl Scheduler {
     #[inline(always)]
     fn set_ending(&self, raw: Raw) {
         if raw.set_ending() {
-            self.dues.set(self.dues.get() - 1);
+            self.one_is_not_due();
         }
     }
 

@@ -15,6 +15,7 @@ mod end;
 mod life;
 mod observed;
 mod outside;
+mod random;
 #[allow(unsafe_code)]
 mod stacks;
 mod view;
@@ -45,7 +46,7 @@ use crate::unwind::Payload;
 
 use stacks::Stacks;
 
-pub(crate) use current::{current, expect, needed};
+pub(crate) use current::{current, expect, needed, plain};
 pub(crate) use end::run;
 pub(crate) use outside::{Message, Timer};
 
@@ -53,8 +54,6 @@ pub(crate) use outside::{Message, Timer};
 const STEPS: u32 = 64;
 /// How many operations on descriptors a coroutine may do in one turn.
 const OPERATIONS: u32 = 32;
-/// The most tosses that are settled in advance.
-const TOSSES: usize = 31;
 
 /// What a runtime keeps from one run to the next.
 pub(crate) struct Config {
@@ -81,6 +80,9 @@ pub(crate) struct Scheduler {
     the_loop: Loop,
     /// Steps until the next look outside.
     steps_left: Cell<u32>,
+    /// Coroutines in which a cancel or an expiry is pending; and one more each if the run is
+    /// watched, and if it picks at random. At zero the short ways may be taken.
+    specials: Cell<u32>,
     /// Steps up to the last look outside.
     steps: Cell<u64>,
     /// Coroutines that were woken by looks outside.
@@ -93,8 +95,6 @@ pub(crate) struct Scheduler {
     left_aside: Cell<Option<u32>>,
     /// The longest step, where somebody watches.
     longest_step: Cell<Duration>,
-    /// Coroutines in which a cancel or an expiry is pending.
-    dues: Cell<u32>,
     /// Where the last yield was that had to go through the loop.
     yielded_at: Cell<Option<&'static Location<'static>>>,
     /// What `steps_left` was, and how many since, when an operation last took
@@ -167,13 +167,13 @@ impl Scheduler {
             current: Cell::new(stacks.reserve()),
             the_loop: Loop::default(),
             steps_left: Cell::new(STEPS),
+            specials: Cell::new(u32::from(!probes.is_empty()) + u32::from(config.seed.is_some())),
             steps: Cell::new(0),
             woken: Cell::new(0),
             spawned: Cell::new(0),
             gone: Cell::new(0),
             left_aside: Cell::new(None),
             longest_step: Cell::new(Duration::ZERO),
-            dues: Cell::new(0),
             ended: Cell::new(None),
             yielded_at: Cell::new(None),
             unwaited: Cell::new((0, 0)),
@@ -270,16 +270,39 @@ impl Scheduler {
         left == 0
     }
 
+    /// Takes back what [`counts_down`](Self::counts_down) has done.
+    #[inline(always)]
+    fn counts_up(&self) {
+        self.steps_left.set(self.steps_left.get() + 1);
+    }
+
+    /// Whether nothing is pending in any coroutine, nobody watches, and the queue is plainly
+    /// first in, first out.
+    #[inline(always)]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.specials.get() == 0
+    }
+
     /// Whether a cancel or an expiry may be pending in the running coroutine.
     #[inline(always)]
     pub(crate) fn may_be_due(&self) -> bool {
-        self.dues.get() != 0 && self.running().may_be_due()
+        !self.is_plain() && self.running().may_be_due()
+    }
+
+    /// One more coroutine in which a cancel or an expiry is pending.
+    fn one_is_due(&self) {
+        self.specials.set(self.specials.get() + 1);
+    }
+
+    /// One less.
+    fn one_is_not_due(&self) {
+        self.specials.set(self.specials.get() - 1);
     }
 
     /// After a frame of the running coroutine was closed.
     pub(crate) fn frame_closed(&self) {
         if self.running().frame_closed() {
-            self.dues.set(self.dues.get() - 1);
+            self.one_is_not_due();
         }
     }
 
@@ -338,45 +361,12 @@ impl Scheduler {
         }
     }
 
-    /// As [`wake`](Self::wake), where that takes a few steps only; says whether it does.
+    /// As [`wake`](Self::wake), where that takes a few steps only; says whether it does. The
+    /// run is [plain](Self::is_plain).
     #[inline(always)]
     pub(crate) fn wake_swiftly(&self, raw: Raw) -> bool {
-        !self.is_observed() && self.ready.push_in_room(|| raw.wake_plain())
-    }
-
-    /// A random number below `n`; with a seed, the same ones in every run.
-    #[inline]
-    pub(crate) fn random_below(&self, n: usize) -> usize {
-        let mut random = fastrand::Rng::with_seed(self.random.get());
-        // Not quite even for a huge `n`, and that does not matter.
-        let number = (u64::from(random.u32(..)) * n as u64) >> 32;
-        self.random.set(random.get_seed());
-        number as usize
-    }
-
-    /// True as often as false. It alternates, since a branch predictor foresees that, and
-    /// begins again at random after at most 32 answers. With a seed each answer is random.
-    #[inline(always)]
-    pub(crate) fn toss(&self) -> bool {
-        let tosses = self.tosses.get();
-        if tosses == 1 {
-            return self.toss_anew();
-        }
-        self.tosses.set(tosses >> 1);
-        tosses & 1 == 1
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn toss_anew(&self) -> bool {
-        let first = self.random_below(2) == 0;
-        if !self.ready.is_seeded() {
-            let more = 1 + self.random_below(TOSSES);
-            let turns: u32 = if first { 0xAAAA_AAAA } else { 0x5555_5555 };
-            let above = 1 << more;
-            self.tosses.set(above | turns & (above - 1));
-        }
-        first
+        debug_assert!(self.is_plain());
+        self.ready.push_in_room(|| raw.wake_plain())
     }
 
     /// Lets a coroutine notice what is due, if it is parked where that may be
@@ -408,7 +398,7 @@ impl Scheduler {
         match task.raw.get().filter(|raw| !raw.is_idle()) {
             Some(raw) => {
                 if raw.set_cancelled() {
-                    self.dues.set(self.dues.get() + 1);
+                    self.one_is_due();
                 }
                 self.interrupt(raw);
             }

@@ -145,7 +145,7 @@ impl Scheduler {
     pub(crate) fn make_due(&self, raw: Raw, frame: FrameRef) {
         frame.set_due();
         if raw.set_due() {
-            self.dues.set(self.dues.get() + 1);
+            self.one_is_due();
         }
         self.interrupt(raw);
     }

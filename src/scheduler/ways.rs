@@ -14,6 +14,8 @@ pub(super) const AHEAD: usize = 16;
 /// And for the next one: when the first has come, the processor knows where the
 /// page is. Asked for both at once, it may look that up twice.
 const NEAR: usize = 8;
+/// The frames of so many lie in the first cache.
+const FEW: usize = 1 << 8;
 /// Only crowds of more than so many outgrow the caches that make up for that.
 const CROWD: usize = 1 << 12;
 
@@ -24,26 +26,25 @@ impl Scheduler {
     /// `at` is where it yields, if that is known.
     #[inline(always)]
     pub(crate) fn yield_now(&self, at: Option<&'static Location<'static>>) {
-        let left = self.steps_left.get();
-        if left > 1 {
-            if self.ready.is_empty() {
-                return self.steps_left.set(left - 1);
+        if self.is_plain() {
+            if !self.counts_down() {
+                if self.ready.is_empty() {
+                    return;
+                }
+                if TO_ANOTHER
+                    && let Some(light) = Light::now()
+                    && self.ready.head_is(Ready::has_started)
+                {
+                    let running = self.running();
+                    let (save, to) = self.rotate(running);
+                    return running.leave_light(light, save, to);
+                }
             }
-            if TO_ANOTHER
-                && let Some(light) = Light::now()
-                && self.ready.is_next(Ready::has_started)
-            {
-                let running = self.running();
-                let (save, to) = self.rotate(running);
-                return running.leave_light(light, save, to);
-            }
-        }
-        if TO_ANOTHER {
             hint::cold_path();
-            self.yield_apart(at);
-        } else {
-            self.yield_to_loop(at);
+            return self.yield_after_all(at);
         }
+        hint::cold_path();
+        self.yield_apart(at);
     }
 
     /// Takes the place of the next in line, and goes there.
@@ -55,10 +56,20 @@ impl Scheduler {
         (save, self.way_to(next))
     }
 
+    /// Takes back that a step was counted.
+    #[inline(never)]
+    fn yield_after_all(&self, at: Option<&'static Location<'static>>) {
+        self.counts_up();
+        self.yield_apart(at);
+    }
+
     /// Keeps the short way short.
     #[inline(never)]
     fn yield_apart(&self, at: Option<&'static Location<'static>>) {
-        if self.steps_left.get() > 1 && self.ready.is_next(Ready::has_started) {
+        if self.steps_left.get() > 1 && self.ready.is_empty() {
+            self.counts_down();
+        } else if self.may_go_straight() {
+            self.counts_down();
             let running = self.running();
             running.leave_to(|| self.rotate(running));
         } else {
@@ -81,21 +92,71 @@ impl Scheduler {
     /// line, if that has started and it is not time to look outside.
     #[inline(always)]
     pub(crate) fn next_way(&self) -> To {
-        if TO_ANOTHER && self.steps_left.get() > 1 && self.ready.is_next(Ready::has_started) {
-            self.fetch_ahead();
-            if let Some(next) = self.ready.pop() {
-                return self.way_to(next);
-            }
+        match self.is_plain() {
+            true => self.plain_way(),
+            false => self.way_apart(),
+        }
+    }
+
+    /// As [`next_way`](Self::next_way), in a [plain](Self::is_plain) run.
+    #[inline(always)]
+    pub(crate) fn plain_way(&self) -> To {
+        debug_assert!(self.is_plain());
+        if !TO_ANOTHER {
+            return self.the_loop.way();
+        }
+        if !self.counts_down()
+            && self.ready.head_is(Ready::has_started)
+            && let Some(way) = self.way_to_head()
+        {
+            return way;
+        }
+        self.way_to_loop()
+    }
+
+    /// The loop counts its steps itself.
+    #[cold]
+    #[inline(never)]
+    fn way_to_loop(&self) -> To {
+        self.counts_up();
+        self.the_loop.way()
+    }
+
+    /// Keeps the short way short.
+    #[cold]
+    #[inline(never)]
+    fn way_apart(&self) -> To {
+        if self.may_go_straight()
+            && let Some(way) = self.way_to_head()
+        {
+            self.counts_down();
+            return way;
         }
         self.the_loop.way()
     }
 
-    /// Asks the cache for what later steps will touch.
+    /// Whether a coroutine may be left to the head of the queue.
+    fn may_go_straight(&self) -> bool {
+        TO_ANOTHER
+            && self.steps_left.get() > 1
+            && !self.ready.is_seeded()
+            && self.ready.head_is(Ready::has_started)
+    }
+
+    #[inline(always)]
+    fn way_to_head(&self) -> Option<To> {
+        self.fetch_ahead();
+        Some(self.way_to(self.ready.pop_head()?))
+    }
+
+    /// Asks the cache for what later steps will touch, if that may have left it.
     #[inline(always)]
     fn fetch_ahead(&self) {
-        self.ready.peek_or_stale(AHEAD, Ready::prefetch_frame);
-        if self.ready.is_crowded(CROWD) {
-            self.ready.peek_or_stale(NEAR, Ready::prefetch_locals);
+        if self.ready.is_crowded(FEW) {
+            self.ready.peek_or_stale(AHEAD, Ready::prefetch_frame);
+            if self.ready.is_crowded(CROWD) {
+                self.ready.peek_or_stale(NEAR, Ready::prefetch_locals);
+            }
         }
     }
 
@@ -107,10 +168,10 @@ impl Scheduler {
         self.ready.peek_or_stale(0, Ready::prefetch_frames);
     }
 
-    /// Takes the loop's next step: to `next`, which was taken off the queue.
+    /// Takes the loop's next step, which is counted apart: to `next`, which was taken off
+    /// the queue.
     #[inline(always)]
     fn way_to(&self, next: Ready) -> To {
-        self.steps_left.set(self.steps_left.get() - 1);
         let (raw, way) = next.into_way();
         self.current.set(raw);
         way

@@ -12,7 +12,7 @@ use crate::task::Id;
 #[derive(Clone, Copy)]
 pub(super) struct Holder {
     /// Zero outside of a runtime.
-    id: Id,
+    pub(super) id: Id,
     pub(super) at: &'static Location<'static>,
 }
 
@@ -87,7 +87,8 @@ pub(super) struct Held<'a> {
     pub(super) what: &'static str,
     pub(super) one: &'a Cell<Option<Holder>>,
     pub(super) many: Option<&'a Holders>,
-    pub(super) waiter: Holder,
+    /// Who waits, if that is known.
+    pub(super) waiter: Id,
 }
 
 impl Held<'_> {
@@ -116,7 +117,7 @@ impl fmt::Display for Held<'_> {
         for (number, holder) in holders.iter().take(MOST).enumerate() {
             let taken = if number == 0 { " taken at" } else { "," };
             write!(f, "{taken} {}", holder.at)?;
-            if holder.is(&self.waiter) {
+            if holder.id == self.waiter {
                 f.write_str(" by the same coroutine")?;
             }
         }

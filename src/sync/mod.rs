@@ -126,6 +126,7 @@ mod channel;
 mod condvar;
 mod event;
 mod holder;
+#[allow(unsafe_code)]
 mod mutex;
 mod once_cell;
 mod oneshot;

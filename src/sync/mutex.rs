@@ -1,7 +1,8 @@
 //! `Mutex`.
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{Cell, UnsafeCell};
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::panic::Location;
 
@@ -48,7 +49,8 @@ use super::holder::{Held, Holder};
 /// ```
 pub struct Mutex<T: ?Sized> {
     state: State,
-    value: RefCell<T>,
+    /// For who has the lock.
+    value: UnsafeCell<T>,
 }
 
 /// The lock without the value.
@@ -66,7 +68,7 @@ impl<T> Mutex<T> {
                 holder: Cell::new(None),
                 queue: WaitQueue::new(),
             },
-            value: RefCell::new(value),
+            value: UnsafeCell::new(value),
         }
     }
 
@@ -87,10 +89,8 @@ impl<T: ?Sized> Mutex<T> {
     #[inline(always)]
     #[track_caller]
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        let scheduler = suspend::arrive();
-        self.state
-            .lock(scheduler, Holder::new(scheduler, Location::caller()));
-        self.guard()
+        self.state.lock();
+        MutexGuard::new(self)
     }
 
     /// Takes the lock if it is free. Not a suspension point.
@@ -102,38 +102,42 @@ impl<T: ?Sized> Mutex<T> {
         }
         let holder = Holder::new(scheduler::current(), Location::caller());
         self.state.holder.set(Some(holder));
-        Some(self.guard())
+        Some(MutexGuard::new(self))
     }
 
     /// The value, with no need to lock: nobody else can have a reference.
     pub fn get_mut(&mut self) -> &mut T {
         self.value.get_mut()
     }
-
-    #[inline(always)]
-    fn guard(&self) -> MutexGuard<'_, T> {
-        MutexGuard {
-            mutex: self,
-            value: Some(self.value.borrow_mut()),
-        }
-    }
 }
 
 impl State {
     #[inline(always)]
     #[track_caller]
-    fn lock(&self, scheduler: Option<&Scheduler>, me: Holder) {
+    fn lock(&self) {
+        let Some(scheduler) = scheduler::plain() else {
+            return self.lock_apart();
+        };
+        let me = Holder::new(Some(scheduler), Location::caller());
+        if self.holder.get().is_none() {
+            self.holder.set(Some(me));
+        } else {
+            (self.queue).wait_plainly(scheduler, Some(me), self, me.at);
+        }
+    }
+
+    /// As `lock`, in all cases.
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn lock_apart(&self) {
+        let scheduler = suspend::arrive();
+        let me = Holder::new(scheduler, Location::caller());
         if self.holder.get().is_none() {
             self.holder.set(Some(me));
         } else {
             let scheduler = scheduler::needed(scheduler, "a Mutex that is locked");
-            (self.queue).wait(
-                scheduler,
-                Tag::Plain,
-                Some(me),
-                &Locked(&self.holder, me),
-                me.at,
-            );
+            (self.queue).wait(scheduler, Tag::Plain, Some(me), self, me.at);
         }
     }
 
@@ -142,13 +146,7 @@ impl State {
         if self.holder.get().is_none() {
             self.holder.set(Some(me));
         } else {
-            (self.queue).wait_deaf(
-                scheduler,
-                Tag::Plain,
-                Some(me),
-                &Locked(&self.holder, me),
-                me.at,
-            );
+            (self.queue).wait_deaf(scheduler, Tag::Plain, Some(me), self, me.at);
         }
     }
 
@@ -164,33 +162,45 @@ impl State {
 
     #[inline(never)]
     fn hand_on(&self) {
+        match self.queue.take_swiftly(Tag::Plain, Caller::now()) {
+            Some(next) => self.holder.set(Some(next)),
+            None => self.hand_on_after_search(),
+        }
+    }
+
+    /// As `hand_on`, where the next one is not simply the first.
+    #[cold]
+    #[inline(never)]
+    fn hand_on_after_search(&self) {
         self.holder.set(self.queue.take(Tag::Plain, Caller::now()));
     }
 }
 
-/// A [`Held`] that is made only when somebody asks: so a wait has less to write down.
-struct Locked<'a>(&'a Cell<Option<Holder>>, Holder);
-
-impl Locked<'_> {
-    fn held(&self) -> Held<'_> {
+/// What it looks like to who waits for it: so a wait has nothing to write down.
+impl State {
+    fn held(&self, waiter: Id) -> Held<'_> {
         Held {
             what: "the Mutex",
-            one: self.0,
+            one: &self.holder,
             many: None,
-            waiter: self.1,
+            waiter,
         }
     }
 }
 
-impl Awaited for Locked<'_> {
+impl Awaited for State {
+    fn describe(&self, waiter: Id, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.held(waiter), f)
+    }
+
     fn holders(&self) -> Vec<Id> {
-        self.held().holders()
+        self.held(Id(0)).holders()
     }
 }
 
-impl fmt::Display for Locked<'_> {
+impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.held().fmt(f)
+        fmt::Display::fmt(&self.held(Id(0)), f)
     }
 }
 
@@ -198,12 +208,19 @@ impl fmt::Display for Locked<'_> {
 #[must_use = "the Mutex is released at once if the guard is not kept"]
 pub struct MutexGuard<'a, T: ?Sized> {
     mutex: &'a Mutex<T>,
-    /// None only while a `Condvar` waits. Dropped after the lock is handed on: the
-    /// next one runs later.
-    value: Option<RefMut<'a, T>>,
+    _value: PhantomData<&'a mut T>,
 }
 
-impl<T: ?Sized> MutexGuard<'_, T> {
+impl<'a, T: ?Sized> MutexGuard<'a, T> {
+    /// Of who has just taken the lock.
+    #[inline(always)]
+    fn new(mutex: &'a Mutex<T>) -> MutexGuard<'a, T> {
+        MutexGuard {
+            mutex,
+            _value: PhantomData,
+        }
+    }
+
     /// Releases the lock, calls `wait`, and takes the lock again whatever is due.
     pub(super) fn without<R>(
         &mut self,
@@ -211,22 +228,25 @@ impl<T: ?Sized> MutexGuard<'_, T> {
         at: &'static Location<'static>,
         wait: impl FnOnce() -> R,
     ) -> R {
-        self.value = None;
-        self.mutex.state.release();
-        let result = wait();
-        let me = Holder::new(Some(scheduler), at);
-        self.mutex.state.lock_deaf(scheduler, me);
-        self.value = Some(self.mutex.value.borrow_mut());
-        result
+        /// However `wait` ends, nobody sees a guard without its lock.
+        struct Retake<'a>(&'a State, &'a Scheduler, &'static Location<'static>);
+        impl Drop for Retake<'_> {
+            fn drop(&mut self) {
+                let me = Holder::new(Some(self.1), self.2);
+                self.0.lock_deaf(self.1, me);
+            }
+        }
+        let state = &self.mutex.state;
+        state.release();
+        let _retake = Retake(state, scheduler, at);
+        wait()
     }
 }
 
 impl<T: ?Sized> Drop for MutexGuard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        if self.value.is_some() {
-            self.mutex.state.release();
-        }
+        self.mutex.state.release();
     }
 }
 
@@ -235,20 +255,17 @@ impl<T: ?Sized> Deref for MutexGuard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        match &self.value {
-            Some(value) => value,
-            None => unreachable!("the guard is in a Condvar"),
-        }
+        // SAFETY: a guard is made by who takes the lock, which nobody else gets before the
+        // guard's drop or while `without` borrows it; what this gives is borrowed from it.
+        unsafe { &*self.mutex.value.get() }
     }
 }
 
 impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        match &mut self.value {
-            Some(value) => value,
-            None => unreachable!("the guard is in a Condvar"),
-        }
+        // SAFETY: as in `deref`.
+        unsafe { &mut *self.mutex.value.get() }
     }
 }
 

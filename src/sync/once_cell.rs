@@ -148,7 +148,7 @@ impl<T> OnceCell<T> {
             what: "the value of a OnceCell, its initialiser",
             one: &self.initialiser,
             many: None,
-            waiter: me,
+            waiter: me.id,
         };
         self.queue
             .wait(scheduler, Tag::Plain, Some(me), &what, me.at);

@@ -186,7 +186,7 @@ impl State {
             },
             one: &self.writer,
             many: Some(&self.readers),
-            waiter: me,
+            waiter: me.id,
         };
         self.queue.wait(scheduler, tag, Some(me), &what, me.at);
     }

@@ -106,7 +106,7 @@ impl Semaphore {
             what: "a permit of the Semaphore",
             one: &Cell::new(None),
             many: Some(&self.holders),
-            waiter: me,
+            waiter: me.id,
         };
         self.queue.wait(scheduler, Tag::Plain, None, &what, me.at);
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::mem;
 use std::time::Duration;
 
+use crate::coroutine::Described;
 use crate::probe::{Event, Probe, Stopped};
 use crate::task::{Id, Task};
 
@@ -69,7 +70,7 @@ impl State {
                 let ready = u32::try_from(ready).unwrap_or(u32::MAX);
                 (Some(who), What::Begins { ready })
             }
-            Event::StepEnds { who, stop } => (Some(who), stopped(chunk, stop)),
+            Event::StepEnds { who, stop } => (Some(who), stopped(chunk, who, stop)),
             Event::Woken {
                 who,
                 by,
@@ -120,13 +121,13 @@ impl Drop for State {
     }
 }
 
-fn stopped(chunk: &mut Chunk, stop: Stopped<'_>) -> What {
+fn stopped(chunk: &mut Chunk, who: &Task, stop: Stopped<'_>) -> What {
     match stop {
         Stopped::Yielded(at) => What::Yields { at },
         Stopped::NoStack => What::HasNoStack,
         Stopped::Ended => What::Leaves,
         Stopped::Parked(wait) => {
-            let why = chunk.keep(wait.what);
+            let why = chunk.keep(Described(wait.what, who.id()));
             let holders = wait.what.holders();
             let held_by = if holders.is_empty() {
                 Text::default()

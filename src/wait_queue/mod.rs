@@ -15,12 +15,13 @@
 //! │       │──┐          │       slot   │◀───────│       slot   │
 //! └───────┘  │ last     └──────┬───────┘ prev   └──────┬───────┘
 //!            └─────────────────┼────────────────▶      │
-//!                       Waiter ▼                Waiter ▼
-//!                       who, and which of its nodes was served
+//!                              ▼                       ▼
+//!                       Waiter, or none         Waiter, or none
 //! ```
 //!
-//! A coroutine may stand in many queues at once, with one [`Waiter`] and as many
-//! nodes. Nothing here runs code of the user's: values are only moved.
+//! A coroutine may stand in many queues at once, with as many nodes and one [`Waiter`],
+//! which knows which of them was served. A node that is the only one of its coroutine has
+//! none. Nothing here runs code of the user's: values are only moved.
 
 mod node;
 
@@ -34,31 +35,10 @@ use std::ptr::{self, NonNull};
 use crate::coroutine::Awaited;
 use crate::generator::raw::Raw;
 use crate::scheduler::{self, Scheduler};
-use crate::suspend;
+use crate::suspend::{self, Park};
 
 pub use node::{Crowd, Node, Tag, Waiter};
 use node::{Ends, Head, Link, Links};
-
-/// How a coroutine parks: the functions of [`suspend`] that a closure could name, were
-/// closures always inlined.
-enum Park<'a> {
-    Raising(&'a dyn Awaited, &'static Location<'static>),
-    Deaf(&'a dyn Awaited, &'static Location<'static>),
-    OrDue(&'a dyn Awaited, &'static Location<'static>),
-}
-
-impl Park<'_> {
-    /// False if it does not go on.
-    #[inline(always)]
-    fn once(&self, scheduler: &Scheduler) -> bool {
-        match *self {
-            Park::Raising(what, at) => suspend::park_on(scheduler, what, at),
-            Park::Deaf(what, at) => suspend::park_deaf(scheduler, what, at),
-            Park::OrDue(what, at) => return suspend::park_or_due(scheduler, what, at),
-        }
-        true
-    }
-}
 
 /// Who serves a queue: the running coroutine, or a thread without a runtime.
 #[derive(Clone, Copy)]
@@ -84,6 +64,16 @@ impl<'a> Caller<'a> {
             scheduler: suspend::arrive(),
             waiter: None,
         }
+    }
+
+    /// The caller of a suspension point, if nothing can be due and the short ways may be
+    /// taken. All that it needs to ask is asked here.
+    #[inline(always)]
+    pub(crate) fn plain() -> Option<Caller<'a>> {
+        Some(Caller {
+            scheduler: Some(scheduler::plain()?),
+            waiter: None,
+        })
     }
 
     /// One that waits itself.
@@ -135,9 +125,10 @@ impl<T> WaitQueue<T> {
     /// The node is in no queue, and is not moved or dropped before it is unlinked. Queue
     /// and waiter live as long as it is in the queue.
     #[inline(always)]
-    unsafe fn push(&self, node: &Node<T>, waiter: &Waiter, raw: Raw, sibling: Link) {
+    unsafe fn push(&self, node: &Node<T>, waiter: *const Waiter, raw: Raw, sibling: Link) {
         let place = node.place();
-        let last = self.ends.last.replace(Some(place));
+        let last = self.ends.first.get().and(self.ends.last.get());
+        self.ends.last.set(Some(place));
         // SAFETY: the node is in no queue; those of this queue are valid, and so is the
         // waiter.
         unsafe {
@@ -176,9 +167,9 @@ impl<T> WaitQueue<T> {
         let serves = unsafe {
             let links = Head::links(first);
             !caller.is(links.waiter)
-                && !(*links.waiter).is_served()
+                && links.waits()
                 && links.raw.is_parked()
-                && wanted(first.as_ref().tag)
+                && wanted(first.as_ref().mark.get().tag)
         };
         match caller.scheduler {
             Some(scheduler) if serves => Some((first.cast(), scheduler)),
@@ -197,7 +188,7 @@ impl<T> WaitQueue<T> {
         let mut next = self.ends.first.get();
         while let Some(place) = next {
             // SAFETY: a node in a queue is valid.
-            let (links, tag) = unsafe { (Head::links(place), place.as_ref().tag) };
+            let (links, tag) = unsafe { (Head::links(place), place.as_ref().mark.get().tag) };
             next = links.next.get();
             if caller.is(links.waiter) {
                 continue;
@@ -217,25 +208,37 @@ impl<T> WaitQueue<T> {
     /// gives its node, which stays where it is until others run.
     #[inline(always)]
     fn serve(&self, caller: Caller<'_>, wanted: impl Fn(Tag) -> bool) -> Option<NonNull<Node<T>>> {
-        let first = self.ends.first.get()?;
-        // SAFETY: a node in a queue is valid, and so is its waiter.
-        let (head, links, waiter) = unsafe {
-            let links = Head::links(first);
-            (first.as_ref(), links, &*links.waiter)
-        };
-        if let Some(scheduler) = caller.scheduler
-            && !caller.is(waiter)
-            && !waiter.is_served()
-            && wanted(head.tag)
-            && scheduler.wake_swiftly(links.raw)
-        {
-            waiter.serve(head.index.get());
-            // SAFETY: it is the first in this queue.
-            unsafe { self.ends.remove_first(links) };
-            return Some(first.cast());
+        self.ends.first.get()?;
+        self.serve_swiftly(caller, &wanted).or_else(|| {
+            hint::cold_path();
+            self.serve_after_search(caller, wanted)
+        })
+    }
+
+    /// As [`serve`](Self::serve), where that takes a few steps only: if it is simply the
+    /// first.
+    #[inline(always)]
+    fn serve_swiftly(
+        &self,
+        caller: Caller<'_>,
+        wanted: impl Fn(Tag) -> bool,
+    ) -> Option<NonNull<Node<T>>> {
+        let (first, scheduler) = (self.ends.first.get()?, caller.scheduler?);
+        // SAFETY: a node in a queue is valid, and so is its waiter; this one is the first.
+        unsafe {
+            let (head, links) = (first.as_ref(), Head::links(first));
+            let serves = !caller.is(links.waiter)
+                && links.waits()
+                && wanted(head.mark.get().tag)
+                && scheduler.is_plain()
+                && scheduler.wake_swiftly(links.raw);
+            if !serves {
+                return None;
+            }
+            self.ends.remove_first(links);
+            head.serve(links);
         }
-        hint::cold_path();
-        self.serve_after_search(caller, wanted)
+        Some(first.cast())
     }
 
     /// As [`serve`](Self::serve), where that is not simply the first.
@@ -250,8 +253,8 @@ impl<T> WaitQueue<T> {
         unsafe {
             let (head, links) = (&node.as_ref().head, Head::links(node.cast()));
             scheduler.wake(links.raw);
-            (*links.waiter).serve(head.index.get());
             Head::unlink(node.cast());
+            head.serve(links);
         }
         Some(node)
     }
@@ -261,7 +264,7 @@ impl<T> WaitQueue<T> {
     pub(crate) fn first(&self, caller: Caller<'_>) -> Option<Tag> {
         let (node, _) = self.find(caller, |_| true)?;
         // SAFETY: a node in a queue is valid.
-        Some(unsafe { node.as_ref() }.head.tag)
+        Some(unsafe { node.as_ref() }.head.mark.get().tag)
     }
 
     /// Whether the first waiter is the caller, or there is none.
@@ -309,6 +312,14 @@ impl<T> WaitQueue<T> {
         unsafe { node.as_ref() }.take()
     }
 
+    /// As [`take`](Self::take), if who has brought it is simply the first.
+    #[inline(always)]
+    pub(crate) fn take_swiftly(&self, tag: Tag, caller: Caller<'_>) -> Option<T> {
+        let node = self.serve_swiftly(caller, |other| other == tag)?;
+        // SAFETY: its coroutine has not run since it was served.
+        unsafe { node.as_ref() }.take()
+    }
+
     /// Wakes the first waiter but the caller, which stays where it is and sees for
     /// itself what there is.
     pub(crate) fn nudge(&self, caller: Caller<'_>) {
@@ -323,8 +334,8 @@ impl<T> WaitQueue<T> {
         let Some(scheduler) = scheduler::current() else {
             return;
         };
+        let is_plain = scheduler.is_plain();
         let mut next = self.ends.first.take();
-        self.ends.last.set(None);
         while let Some(place) = next {
             // SAFETY: a node in a queue is valid, and so is its waiter. Waking lets nobody
             // run, so the rest of them, which are in no queue now, stay where they are.
@@ -335,13 +346,12 @@ impl<T> WaitQueue<T> {
                     links.fetch_ahead(place, next);
                 }
                 links.ends.set(ptr::null());
-                let waiter = &*links.waiter;
-                if !waiter.is_served() && scheduler.wake_swiftly(links.raw) {
-                    waiter.serve(head.index.get());
+                if is_plain && links.waits() && scheduler.wake_swiftly(links.raw) {
+                    head.serve(links);
                 } else if links.accepts(Some(scheduler)) {
                     hint::cold_path();
                     scheduler.wake(links.raw);
-                    waiter.serve(head.index.get());
+                    head.serve(links);
                 }
             }
         }
@@ -371,8 +381,22 @@ impl<T> WaitQueue<T> {
         what: &dyn Awaited,
         at: &'static Location<'static>,
     ) -> Option<T> {
-        let park = Park::Raising(what, at);
-        self.wait_by(scheduler, tag, value, park).1
+        self.wait_by(Park::Raising, scheduler, tag, value, what, at)
+            .1
+    }
+
+    /// As [`WaitQueue::wait`], in a run that is known to be [plain](Scheduler::is_plain).
+    #[inline(always)]
+    pub(crate) fn wait_plainly(
+        &self,
+        scheduler: &Scheduler,
+        value: Option<T>,
+        what: &dyn Awaited,
+        at: &'static Location<'static>,
+    ) -> Option<T> {
+        let tag = Tag::Plain;
+        self.wait_by(Park::Plainly, scheduler, tag, value, what, at)
+            .1
     }
 
     /// As [`WaitQueue::wait`], whatever becomes due.
@@ -384,8 +408,7 @@ impl<T> WaitQueue<T> {
         what: &dyn Awaited,
         at: &'static Location<'static>,
     ) -> Option<T> {
-        let park = Park::Deaf(what, at);
-        self.wait_by(scheduler, tag, value, park).1
+        self.wait_by(Park::Deaf, scheduler, tag, value, what, at).1
     }
 
     /// As [`WaitQueue::wait`], but says false where that would raise.
@@ -395,8 +418,8 @@ impl<T> WaitQueue<T> {
         what: &dyn Awaited,
         at: &'static Location<'static>,
     ) -> bool {
-        let park = Park::OrDue(what, at);
-        self.wait_by(scheduler, Tag::Plain, None, park).0
+        let tag = Tag::Plain;
+        self.wait_by(Park::OrDue, scheduler, tag, None, what, at).0
     }
 
     /// Stands in the queue until it is served, which gives true, or `park` says that it
@@ -404,10 +427,12 @@ impl<T> WaitQueue<T> {
     #[inline(always)]
     fn wait_by(
         &self,
+        park: Park,
         scheduler: &Scheduler,
         tag: Tag,
         value: Option<T>,
-        park: Park<'_>,
+        what: &dyn Awaited,
+        at: &'static Location<'static>,
     ) -> (bool, Option<T>) {
         /// Unlinks a node.
         struct Standing<'a, T>(&'a Node<T>);
@@ -418,23 +443,41 @@ impl<T> WaitQueue<T> {
                 unsafe { Head::unlink(self.0.place()) };
             }
         }
-        let (waiter, node) = (Waiter::new(), Node::new(tag, value));
-        // SAFETY: the node is new, and unlinked when this frame is left; queue and waiter
-        // live longer.
-        unsafe { self.push(&node, &waiter, scheduler.running(), None) };
+        let node = Node::new(tag, value);
+        // SAFETY: the node is new, and unlinked when this frame is left; the queue lives
+        // longer.
+        unsafe { self.push(&node, ptr::null(), scheduler.running(), None) };
         let standing = Standing(&node);
-        while park.once(scheduler) {
-            if waiter.is_served() {
-                // Whoever has served it has taken it out of the queue.
-                mem::forget(standing);
-                return (true, node.take());
-            }
-            // That wake was meant for an earlier wait.
-            hint::cold_path();
+        // SAFETY: it was put into a queue.
+        let links = unsafe { Head::links(node.place()) };
+        let is_served = park.on(scheduler, what, at)
+            && (links.was_served() || until_served(links, park, scheduler, what, at));
+        if is_served {
+            // Whoever has served it has taken it out of the queue.
+            mem::forget(standing);
+        } else {
+            drop(standing);
         }
-        drop(standing);
-        (false, node.take())
+        (is_served, node.take())
     }
+}
+
+/// Parks again, after a wake that was meant for an earlier wait.
+#[cold]
+#[inline(never)]
+fn until_served(
+    links: &Links,
+    park: Park,
+    scheduler: &Scheduler,
+    what: &dyn Awaited,
+    at: &'static Location<'static>,
+) -> bool {
+    while park.again().on(scheduler, what, at) {
+        if links.was_served() {
+            return true;
+        }
+    }
+    false
 }
 
 impl<T> Default for WaitQueue<T> {

@@ -23,7 +23,7 @@ pub enum Tag {
     Offer,
 }
 
-/// A coroutine that waits, in one queue or in several.
+/// A coroutine that may wait in several queues.
 pub struct Waiter {
     /// The index of the node that was served, or `NONE`.
     served: Cell<u32>,
@@ -40,14 +40,8 @@ impl Waiter {
     }
 
     #[inline(always)]
-    pub(super) fn is_served(&self) -> bool {
+    fn is_served(&self) -> bool {
         self.served.get() != NONE
-    }
-
-    /// From here on it waits no more: this node was served.
-    #[inline(always)]
-    pub(super) fn serve(&self, index: u32) {
-        self.served.set(index);
     }
 
     /// The index of the node that was served.
@@ -103,11 +97,13 @@ impl<'env> Crowd<'env> {
     /// It stands in a queue already.
     #[inline(always)]
     pub(crate) fn join<T>(&self, queue: &'env WaitQueue<T>, node: &'env Node<T>, index: usize) {
-        assert!(
-            !node.head.stands.replace(true),
-            "a node stands in one queue"
-        );
-        node.head.index.set(narrow(index));
+        let mark = node.head.mark.get();
+        assert!(!mark.stands, "a node stands in one queue");
+        node.head.mark.set(Mark {
+            index: narrow(index),
+            stands: true,
+            ..mark
+        });
         let sibling = self.joined.replace(Some(node.place()));
         // SAFETY: all three are borrowed for longer than this crowd lives, which unlinks
         // the node; it is in no queue yet.
@@ -124,7 +120,11 @@ impl Drop for Crowd<'_> {
             unsafe {
                 next = Head::links(place).sibling;
                 Head::unlink(place);
-                place.as_ref().stands.set(false);
+                let mark = &place.as_ref().mark;
+                mark.set(Mark {
+                    stands: false,
+                    ..mark.get()
+                });
             }
         }
     }
@@ -134,11 +134,20 @@ impl Drop for Crowd<'_> {
 pub(super) struct Head {
     /// Written when the node is put into a queue.
     links: UnsafeCell<MaybeUninit<Links>>,
+    pub(super) mark: Cell<Mark>,
+}
+
+/// What a node says of itself: eight bytes, with none left out, so that they are written at
+/// once.
+#[derive(Clone, Copy)]
+#[repr(C, align(8))]
+pub(super) struct Mark {
     /// What its waiter knows it by.
-    pub(super) index: Cell<u32>,
+    index: u32,
     /// A crowd will take it out.
-    stands: Cell<bool>,
+    stands: bool,
     pub(super) tag: Tag,
+    unused: u16,
 }
 
 /// How a node is linked, and for whom.
@@ -147,12 +156,13 @@ pub(super) struct Head {
 /// out. If its coroutine is leaked instead, so is the stack that it lies on; such a node
 /// stays until somebody passes over it.
 pub(super) struct Links {
-    /// The queue that it is in, or null.
+    /// The queue that it is in, null, or `SERVED`.
     pub(super) ends: Cell<*const Ends>,
     pub(super) prev: Cell<Link>,
     pub(super) next: Cell<Link>,
     /// The node that joined before it for the same waiter.
     pub(super) sibling: Link,
+    /// Null for a node that is the only one of its coroutine.
     pub(super) waiter: *const Waiter,
     pub(super) raw: Raw,
 }
@@ -172,9 +182,12 @@ impl<T> Node<T> {
         Node {
             head: Head {
                 links: UnsafeCell::new(MaybeUninit::uninit()),
-                index: Cell::new(0),
-                stands: Cell::new(false),
-                tag,
+                mark: Cell::new(Mark {
+                    index: 0,
+                    stands: false,
+                    tag,
+                    unused: 0,
+                }),
             },
             slot: Cell::new(value),
         }
@@ -201,28 +214,46 @@ impl<T> Node<T> {
 
 pub(super) struct Ends {
     pub(super) first: Cell<Link>,
+    /// Says nothing while there is no first.
     pub(super) last: Cell<Link>,
 }
 
 impl Ends {
-    /// Takes out the first node.
+    /// Takes out the first node, to be served at once.
     ///
     /// # Safety
     /// These are its links; it is the first.
     #[inline(always)]
     pub(super) unsafe fn remove_first(&self, links: &Links) {
         let next = links.next.get();
-        links.ends.set(ptr::null());
         self.first.set(next);
-        match next {
+        if let Some(next) = next {
             // SAFETY: a node in a queue is valid.
-            Some(next) => unsafe { Head::links(next) }.prev.set(None),
-            None => self.last.set(None),
+            unsafe { Head::links(next) }.prev.set(None);
         }
     }
 }
 
+/// Stands for the queue of a node that was taken out to be served.
+const SERVED: *const Ends = ptr::without_provenance(align_of::<Ends>());
+
 impl Links {
+    /// Whether no other node of the same waiter was served. This one is in a queue.
+    ///
+    /// # Safety
+    /// The waiter is alive.
+    #[inline(always)]
+    pub(super) unsafe fn waits(&self) -> bool {
+        // SAFETY: as the caller says.
+        self.waiter.is_null() || unsafe { !(*self.waiter).is_served() }
+    }
+
+    /// Whether it was taken out of its queue to be served.
+    #[inline(always)]
+    pub(super) fn was_served(&self) -> bool {
+        self.ends.get() == SERVED
+    }
+
     /// Asks the cache for what those who stand some places behind may have: stacks of who
     /// came one after another often lie at equal distances. A wrong guess costs nothing
     /// but itself.
@@ -242,7 +273,7 @@ impl Links {
     #[inline(always)]
     pub(super) unsafe fn accepts(&self, scheduler: Option<&Scheduler>) -> bool {
         // SAFETY: as the caller says.
-        let waits = unsafe { !(*self.waiter).is_served() };
+        let waits = unsafe { self.waits() };
         let accepts = |s: &Scheduler| self.raw.accepts(s.ignores_shields());
         // Without a runtime there are only coroutines that were leaked.
         waits && scheduler.is_some_and(accepts)
@@ -250,6 +281,19 @@ impl Links {
 }
 
 impl Head {
+    /// From here on its coroutine waits no more.
+    ///
+    /// # Safety
+    /// These are its links, it is in no queue, and its waiter is alive.
+    #[inline(always)]
+    pub(super) unsafe fn serve(&self, links: &Links) {
+        links.ends.set(SERVED);
+        if !links.waiter.is_null() {
+            // SAFETY: as the caller says.
+            unsafe { (*links.waiter).served.set(self.mark.get().index) };
+        }
+    }
+
     /// # Safety
     /// The node is alive and in no queue.
     #[inline(always)]
@@ -276,7 +320,10 @@ impl Head {
         unsafe {
             let links = Head::links(place);
             let ends = links.ends.replace(ptr::null());
-            let Some(ends) = ends.as_ref() else { return };
+            if ends.is_null() || ends == SERVED {
+                return;
+            }
+            let ends = &*ends;
             let (prev, next) = (links.prev.get(), links.next.get());
             match prev {
                 Some(prev) => Head::links(prev).next.set(next),

@@ -50,6 +50,81 @@ impl<T> Chan<T> {
         self.buffer.borrow().len() < self.capacity
     }
 
+    /// Sends an item, and waits for room.
+    ///
+    /// # Errors
+    /// As for `send`.
+    #[inline(always)]
+    #[track_caller]
+    pub(super) fn send(&self, item: T) -> Result<(), SendError<T>> {
+        let Some(caller) = Caller::plain() else {
+            return self.send_apart(item);
+        };
+        // Who waits to receive is a receiver.
+        let Err(item) = self.receiving.give(item, caller) else {
+            return Ok(());
+        };
+        if self.receivers.get() == 0 || !self.has_room() || !self.sending.is_empty() {
+            return self.send_apart(item);
+        }
+        self.buffer.borrow_mut().push_back(item);
+        Ok(())
+    }
+
+    /// As [`send`](Self::send), in all cases: what is seldom needed is kept apart, so that
+    /// the short way saves no registers.
+    #[inline(never)]
+    #[track_caller]
+    fn send_apart(&self, item: T) -> Result<(), SendError<T>> {
+        let caller = Caller::arrive();
+        match self.send_now(item, true, caller) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Closed(item)) => Err(SendError(item)),
+            Err(TrySendError::Full(item)) => self.wait_to_send(item, caller),
+        }
+    }
+
+    /// Takes the next item, and waits for it.
+    ///
+    /// # Errors
+    /// As for `recv`.
+    #[inline(always)]
+    #[track_caller]
+    pub(super) fn recv(&self) -> Result<T, RecvError> {
+        let Some(caller) = Caller::plain() else {
+            return self.recv_apart();
+        };
+        // A look, which writes nothing, before a borrow that does.
+        if !self.buffer.borrow().is_empty() {
+            let item = self.buffer.borrow_mut().pop_front();
+            if let Some(item) = item {
+                if !self.sending.is_empty() {
+                    self.refill(caller);
+                }
+                return Ok(item);
+            }
+        }
+        if !self.sending.is_empty() || self.senders.get() == 0 {
+            return self.recv_apart();
+        }
+        let scheduler = caller.needed("a receive that has to wait");
+        (self.receiving)
+            .wait_plainly(scheduler, None, self, Location::caller())
+            .ok_or(RecvError)
+    }
+
+    /// As [`recv`](Self::recv), in all cases.
+    #[inline(never)]
+    #[track_caller]
+    fn recv_apart(&self) -> Result<T, RecvError> {
+        let caller = Caller::arrive();
+        match self.recv_now(caller) {
+            Ok(item) => Ok(item),
+            Err(TryRecvError::Closed) => Err(RecvError),
+            Err(TryRecvError::Empty) => self.wait_to_recv(caller),
+        }
+    }
+
     /// Sends if that needs no wait. `queues` says that those who wait already come
     /// first.
     ///
@@ -225,7 +300,7 @@ impl<T> Chan<T> {
             self.sending.nudge(caller);
         }
         (self.receiving)
-            .wait(scheduler, Tag::Plain, None, &Item(self), at)
+            .wait(scheduler, Tag::Plain, None, self, at)
             .ok_or(RecvError)
     }
 
@@ -255,7 +330,7 @@ impl<T> Chan<T> {
         !self.has_room()
     }
 
-    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn name(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.capacity {
             usize::MAX => f.write_str("the unbounded channel")?,
             capacity => write!(f, "the channel of capacity {capacity}")?,
@@ -273,16 +348,14 @@ impl<T> Drop for Settle<'_, T> {
     }
 }
 
-/// "an item from the channel of capacity 3 made at … (senders: 2)"
-struct Item<'a, T>(&'a Chan<T>);
+/// What who receives waits for: "an item from the channel of capacity 3 made at … (senders: 2)"
+impl<T> Awaited for Chan<T> {}
 
-impl<T> Awaited for Item<'_, T> {}
-
-impl<T> fmt::Display for Item<'_, T> {
+impl<T> fmt::Display for Chan<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an item from ")?;
-        self.0.describe(f)?;
-        write!(f, " (senders: {})", self.0.senders.get())
+        self.name(f)?;
+        write!(f, " (senders: {})", self.senders.get())
     }
 }
 
@@ -297,7 +370,7 @@ impl<T> fmt::Display for Room<'_, T> {
             0 => "a receiver of ",
             _ => "room in ",
         })?;
-        self.0.describe(f)?;
+        self.0.name(f)?;
         write!(f, " (receivers: {})", self.0.receivers.get())
     }
 }

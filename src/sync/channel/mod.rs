@@ -96,12 +96,7 @@ impl<T> Sender<T> {
     #[inline(always)]
     #[track_caller]
     pub fn send(&self, item: T) -> Result<(), SendError<T>> {
-        let caller = Caller::arrive();
-        match self.chan.send_now(item, true, caller) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Closed(item)) => Err(SendError(item)),
-            Err(TrySendError::Full(item)) => self.chan.wait_to_send(item, caller),
-        }
+        self.chan.send(item)
     }
 
     /// Sends an item if there is room or a receiver waits, also at capacity 0.
@@ -147,12 +142,7 @@ impl<T> Receiver<T> {
     #[inline(always)]
     #[track_caller]
     pub fn recv(&self) -> Result<T, RecvError> {
-        let caller = Caller::arrive();
-        match self.chan.recv_now(caller) {
-            Ok(item) => Ok(item),
-            Err(TryRecvError::Closed) => Err(RecvError),
-            Err(TryRecvError::Empty) => self.chan.wait_to_recv(caller),
-        }
+        self.chan.recv()
     }
 
     /// Takes the next item if there is one, or if somebody waits in
