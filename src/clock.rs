@@ -12,8 +12,8 @@ pub(crate) struct Clock {
     stamp: Cell<Stamp>,
 }
 
-/// What a clock showed, in nanoseconds, so that whoever waits notes one word; no more than the
-/// 584 years that this holds.
+/// What a clock showed, in nanoseconds, so that whoever waits notes one word; they repeat after
+/// 584 years.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Reading(u64);
 
@@ -70,7 +70,7 @@ impl Clock {
             None => self.real_now(),
         };
         self.last
-            .set(Reading(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)));
+            .set(Reading(now.as_nanos() as u64));
         self.stamp.set(Stamp::of(now));
         now
     }

@@ -29,7 +29,7 @@ use crate::frames::{self, Top};
 use crate::generator::raw::Raw;
 use crate::panic_count;
 use crate::stack::LINE;
-use crate::task::{Id, Task, TaskRef};
+use crate::task::{Task, TaskRef};
 use crate::unwind::Silent;
 
 pub(crate) use job::{Life, settle, unsettle};
