@@ -69,8 +69,7 @@ impl Clock {
             Some(stopped_at) => stopped_at.get(),
             None => self.real_now(),
         };
-        self.last
-            .set(Reading(now.as_nanos() as u64));
+        self.last.set(Reading(now.as_nanos() as u64));
         self.stamp.set(Stamp::of(now));
         now
     }

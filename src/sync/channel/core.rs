@@ -64,10 +64,15 @@ impl<T> Chan<T> {
         let Err(item) = self.receiving.give(item, caller) else {
             return Ok(());
         };
-        if self.receivers.get() == 0 || !self.has_room() || !self.sending.is_empty() {
+        if self.receivers.get() == 0 || !self.sending.is_empty() {
             return self.send_apart(item);
         }
-        self.buffer.borrow_mut().push_back(item);
+        let mut buffer = self.buffer.borrow_mut();
+        if buffer.len() >= self.capacity {
+            drop(buffer);
+            return self.send_apart(item);
+        }
+        buffer.push_back(item);
         Ok(())
     }
 
@@ -94,15 +99,12 @@ impl<T> Chan<T> {
         let Some(caller) = Caller::plain() else {
             return self.recv_apart();
         };
-        // A look, which writes nothing, before a borrow that does.
-        if !self.buffer.borrow().is_empty() {
-            let item = self.buffer.borrow_mut().pop_front();
-            if let Some(item) = item {
-                if !self.sending.is_empty() {
-                    self.refill(caller);
-                }
-                return Ok(item);
+        let item = self.buffer.borrow_mut().pop_front();
+        if let Some(item) = item {
+            if !self.sending.is_empty() {
+                self.refill(caller);
             }
+            return Ok(item);
         }
         if !self.sending.is_empty() || self.senders.get() == 0 {
             return self.recv_apart();
