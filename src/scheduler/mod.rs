@@ -18,6 +18,7 @@ mod outside;
 mod random;
 #[allow(unsafe_code)]
 mod stacks;
+mod stock;
 mod view;
 mod ways;
 
@@ -39,12 +40,13 @@ use crate::reactor::{IoBackend, Reactor};
 use crate::ready::ReadyQueue;
 use crate::snapshot::Snapshot;
 use crate::task::Children;
-use crate::task::{Task, TaskRef, flag};
+use crate::task::{Hoard, Task, TaskRef, flag};
 use crate::thread_pool::ThreadPool;
 use crate::timers::Timers;
 use crate::unwind::Payload;
 
 use stacks::Stacks;
+use stock::Trimmed;
 
 pub(crate) use current::{current, expect, needed, plain};
 pub(crate) use end::run;
@@ -104,7 +106,7 @@ pub(crate) struct Scheduler {
     /// One whose coroutine has just ended, for the loop to take back.
     ended: Cell<Option<Raw>>,
 
-    stacks: Stacks,
+    stacks: Trimmed<Stacks>,
     /// Coroutines that wait for any stack: to run on, or the one in reserve, to
     /// fail on.
     starved: RefCell<Vec<Ready>>,
@@ -130,6 +132,8 @@ pub(crate) struct Scheduler {
     probes: Probes,
     /// What `run` reports instead of a result.
     deadlock: RefCell<Option<Snapshot>>,
+    /// The last, so that it is dropped after all that holds tasks.
+    blocks: Trimmed<Hoard>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
@@ -161,7 +165,7 @@ impl Scheduler {
     /// # Errors
     /// The system gives no stack.
     pub(crate) fn new(config: &Config, probes: Vec<Box<dyn Probe>>) -> io::Result<Scheduler> {
-        let stacks = Stacks::new(config.stack_size)?;
+        let stacks = Trimmed::new(Stacks::new(config.stack_size)?);
         Ok(Scheduler {
             ready: ReadyQueue::new(config.seed),
             current: Cell::new(stacks.reserve()),
@@ -193,6 +197,7 @@ impl Scheduler {
             random: Cell::new(config.seed.map_or_else(|| fastrand::u64(..), |seed| !seed)),
             probes: Probes::new(probes),
             deadlock: RefCell::default(),
+            blocks: Trimmed::new(Hoard::new()),
         })
     }
 

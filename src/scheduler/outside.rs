@@ -236,7 +236,9 @@ impl Scheduler {
 
     fn trim(&self) -> Option<Duration> {
         self.none_runs();
-        let left = self.stacks.trim(|| self.clock.real_now())?;
+        let now = || self.clock.real_now();
+        let left = [self.stacks.trim(now), self.blocks.trim(now)];
+        let left = left.into_iter().flatten().min()?;
         // There is no hurry, and whole milliseconds are slept with one system call.
         Some(Duration::from_millis(left.as_micros().div_ceil(1000) as u64))
     }

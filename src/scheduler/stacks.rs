@@ -1,22 +1,16 @@
 //! The stacks that a scheduler holds: busy ones, idle ones, and one in reserve.
 //!
-//! Idle stacks are reused last in, first out, since those are warm. What was not
-//! needed for a while is given back to the system, a part at a time.
+//! Idle stacks are reused last in, first out, since those are warm.
 
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
-use std::time::Duration;
 
 use crate::coroutine;
 use crate::generator::raw::{Raw, RawPool};
 
-/// Idle stacks are kept for as long as this before they are given back.
-const TRIM_AFTER: Duration = Duration::from_secs(1);
-/// How many are given back in one go, so that the loop does not stall.
-const TRIM_AT_ONCE: usize = 1024;
-/// How many are always kept.
-const TRIM_KEEPS: usize = 64;
+/// So many idle stacks are always kept.
+const KEPT: usize = 64;
 /// Of the idle stacks the caches hold so many at most.
 const WARM: usize = 512;
 /// The others are asked for ahead, so many at once, so that the processor looks up many pages
@@ -24,6 +18,7 @@ const WARM: usize = 512;
 const BATCH: usize = 16;
 
 use super::Scheduler;
+use super::stock::Stock;
 
 pub(super) struct Stacks {
     pool: Rc<RawPool>,
@@ -38,9 +33,8 @@ pub(super) struct Stacks {
     reserve_is_free: Cell<bool>,
     /// Usable bytes of all of them.
     mapped: Cell<usize>,
-    /// The fewest idle stacks since `watched_since`.
+    /// The fewest idle stacks since `watch`.
     fewest_idle: Cell<usize>,
-    watched_since: Cell<Option<Duration>>,
 }
 
 impl Stacks {
@@ -60,7 +54,6 @@ impl Stacks {
             reserve,
             reserve_is_free: Cell::new(true),
             fewest_idle: Cell::new(0),
-            watched_since: Cell::new(None),
         })
     }
 
@@ -193,38 +186,24 @@ impl Stacks {
         let list = self.list.borrow();
         list.iter().copied().filter(|raw| !raw.is_idle()).collect()
     }
+}
 
-    /// Gives idle stacks back that were not needed for a while, some at a time.
-    /// Returns when there may be more.
-    pub(super) fn trim(&self, now: impl FnOnce() -> Duration) -> Option<Duration> {
-        let idle = self.idle.borrow().len();
-        if idle <= TRIM_KEEPS {
-            self.watched_since.set(None);
-            return None;
-        }
-        let now = now();
-        let since = self.watched_since.get().unwrap_or_else(|| {
-            self.fewest_idle.set(idle);
-            self.watched_since.set(Some(now));
-            now
-        });
-        let left = (since + TRIM_AFTER).saturating_sub(now);
-        if !left.is_zero() {
-            return Some(left);
-        }
-        let surplus = self.fewest_idle.get().saturating_sub(TRIM_KEEPS);
-        if surplus == 0 {
-            self.watched_since.set(None);
-            return Some(TRIM_AFTER);
-        }
-        let some = surplus.min(TRIM_AT_ONCE);
-        self.fewest_idle.set(self.fewest_idle.get() - some);
-        self.give_back(some);
-        Some(Duration::ZERO)
+impl Stock for Stacks {
+    fn surplus_at_most(&self) -> usize {
+        self.idle.borrow().len().saturating_sub(KEPT)
     }
 
-    /// Gives back the `count` stacks that were idle longest.
+    fn watch(&self) {
+        self.fewest_idle.set(self.idle.borrow().len());
+    }
+
+    fn surplus(&self) -> usize {
+        self.fewest_idle.get().saturating_sub(KEPT)
+    }
+
+    /// Those that were idle longest.
     fn give_back(&self, count: usize) {
+        self.fewest_idle.set(self.fewest_idle.get() - count);
         let raws: Vec<Raw> = self.idle.borrow_mut().drain(..count).collect();
         self.cold.set(self.cold.get().saturating_sub(count));
         raws.iter().for_each(|&raw| self.forget(raw));

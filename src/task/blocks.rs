@@ -1,4 +1,7 @@
 //! The memory of tasks: free blocks of a thread, last in, first out.
+//!
+//! In a run all that were ever used at a time are kept, until the run gives back what was not
+//! needed for a while; else no more than a few.
 
 use super::Task;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
@@ -8,21 +11,27 @@ use std::ptr::{self, NonNull};
 
 type Block = NonNull<Task>;
 
-/// More are given back to the allocator.
+/// Outside of a run more are given back to the allocator.
 const KEPT: usize = 16 << 10;
+/// So many blocks are noted as needed at once.
+const STRIDE: usize = 1 << 10;
 
-/// A list of free blocks, as three addresses in it, so that one comparison tells whether
+/// A list of free blocks, as some addresses in it, so that one comparison tells whether
 /// there is a block, or room for one.
 ///
 /// Has no destructor of its own, since a look at a thread-local that has one is a look at
 /// the state of that first.
 struct Free {
     bottom: Cell<*mut Block>,
+    /// Blocks below were not needed since `watch`.
+    floor: Cell<*mut Block>,
     /// The first place that is free; blocks lie below.
     top: Cell<*mut Block>,
     /// No room from here on: none before there is an [`AtExit`], and none after.
     limit: Cell<*mut Block>,
     capacity: Cell<usize>,
+    /// The list does not get longer.
+    most: Cell<usize>,
 }
 
 struct AtExit;
@@ -31,9 +40,11 @@ thread_local! {
     static FREE: Free = const {
         Free {
             bottom: Cell::new(ptr::null_mut()),
+            floor: Cell::new(ptr::null_mut()),
             top: Cell::new(ptr::null_mut()),
             limit: Cell::new(ptr::null_mut()),
             capacity: Cell::new(0),
+            most: Cell::new(KEPT),
         }
     };
     static AT_EXIT: AtExit = const { AtExit };
@@ -43,7 +54,7 @@ impl Free {
     #[inline(always)]
     fn pop(&self) -> Option<Block> {
         let top = self.top.get();
-        if top == self.bottom.get() {
+        if top == self.floor.get() {
             return None;
         }
         // SAFETY: a block lies there, and nowhere above.
@@ -69,13 +80,39 @@ impl Free {
         true
     }
 
+    /// As `pop`, from below the floor, which is lowered.
+    fn pop_below(&self) -> Option<Block> {
+        let (bottom, floor) = (self.bottom.get(), self.floor.get());
+        if floor == bottom {
+            return None;
+        }
+        // SAFETY: both are in the list, or at its end.
+        let below = unsafe { floor.offset_from_unsigned(bottom) };
+        // SAFETY: so is this.
+        self.floor.set(unsafe { floor.sub(below.min(STRIDE)) });
+        self.pop()
+    }
+
+    /// How many there are, and how many of these lie below the floor.
+    fn counts(&self) -> (usize, usize) {
+        let bottom = self.bottom.get();
+        if bottom.is_null() {
+            return (0, 0);
+        }
+        let above = |address: &Cell<*mut Block>| {
+            // SAFETY: all of these are in one list, or at its end.
+            unsafe { address.get().offset_from_unsigned(bottom) }
+        };
+        (above(&self.top), above(&self.floor))
+    }
+
     /// The whole list, which is empty then, without room.
     fn take_list(&self) -> Vec<Block> {
         let (bottom, top) = (self.bottom.get(), self.top.get());
         if bottom.is_null() {
             return Vec::new();
         }
-        for address in [&self.bottom, &self.top, &self.limit] {
+        for address in [&self.bottom, &self.floor, &self.top, &self.limit] {
             address.set(ptr::null_mut());
         }
         // SAFETY: `set_list` took the bottom and the capacity from a list; since then blocks
@@ -86,27 +123,47 @@ impl Free {
         }
     }
 
-    fn set_list(&self, list: Vec<Block>) {
+    /// Takes a list, of which so many blocks lie below the floor.
+    fn set_list(&self, list: Vec<Block>, floor: usize) {
+        assert!(floor <= list.len());
         let mut list = ManuallyDrop::new(list);
         let bottom = list.as_mut_ptr();
         self.bottom.set(bottom);
         self.capacity.set(list.capacity());
-        // SAFETY: both are in its memory, or at the end.
+        let limit = list.capacity().min(self.most.get()).max(list.len());
+        // SAFETY: all are in its memory, or at the end.
         unsafe {
+            self.floor.set(bottom.add(floor));
             self.top.set(bottom.add(list.len()));
-            self.limit.set(bottom.add(list.capacity().min(KEPT)));
+            self.limit.set(bottom.add(limit));
         }
     }
 
     /// Makes more room. False if there is enough already, or the thread ends.
     fn grow(&self) -> bool {
+        let (_, floor) = self.counts();
         let mut list = self.take_list();
-        let grows = list.len() < KEPT && AT_EXIT.try_with(|_| ()).is_ok();
+        let grows = list.len() < self.most.get() && AT_EXIT.try_with(|_| ()).is_ok();
         if grows {
             list.reserve(list.len().max(64));
         }
-        self.set_list(list);
+        self.set_list(list, floor);
         grows
+    }
+
+    /// Gives `count` blocks from below the floor back to the allocator.
+    fn give_back(&self, count: usize) {
+        let (_, floor) = self.counts();
+        let mut list = self.take_list();
+        let rest = floor.saturating_sub(count);
+        for place in (rest..floor).rev() {
+            // SAFETY: free blocks are ours alone.
+            unsafe { release(list.swap_remove(place)) };
+        }
+        if list.len() < list.capacity() / 4 {
+            list.shrink_to(list.len() * 2);
+        }
+        self.set_list(list, rest);
     }
 }
 
@@ -119,6 +176,49 @@ impl Drop for AtExit {
     }
 }
 
+/// Keeps all free blocks of its thread while a run has it.
+pub(crate) struct Hoard(());
+
+impl Hoard {
+    pub(crate) fn new() -> Hoard {
+        FREE.with(|free| free.most.set(usize::MAX));
+        Hoard(())
+    }
+
+    /// How many blocks are more than what is always kept.
+    pub(crate) fn count(&self) -> usize {
+        FREE.with(Free::counts).0.saturating_sub(KEPT)
+    }
+
+    /// From here on blocks that are needed are noted.
+    pub(crate) fn watch(&self) {
+        FREE.with(|free| free.floor.set(free.top.get()));
+    }
+
+    /// How many of `count` were not needed since `watch`.
+    pub(crate) fn surplus(&self) -> usize {
+        FREE.with(Free::counts).1.min(self.count())
+    }
+
+    /// Gives some of the surplus back.
+    pub(crate) fn give_back(&self, count: usize) {
+        FREE.with(|free| free.give_back(count));
+    }
+}
+
+impl Drop for Hoard {
+    fn drop(&mut self) {
+        self.watch();
+        self.give_back(self.count());
+        FREE.with(|free| {
+            free.most.set(KEPT);
+            let (_, floor) = free.counts();
+            let list = free.take_list();
+            free.set_list(list, floor);
+        });
+    }
+}
+
 /// Memory for a task.
 #[inline(always)]
 pub(super) fn take() -> NonNull<Task> {
@@ -127,6 +227,9 @@ pub(super) fn take() -> NonNull<Task> {
 
 #[cold]
 fn make() -> Block {
+    if let Some(block) = FREE.with(Free::pop_below) {
+        return block;
+    }
     // SAFETY: a task has a size.
     let block = unsafe { alloc(Layout::new::<Task>()) };
     NonNull::new(block.cast()).unwrap_or_else(|| handle_alloc_error(Layout::new::<Task>()))

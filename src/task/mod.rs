@@ -29,6 +29,7 @@ use crate::generator::raw::Raw;
 use crate::unwind::{Payload, silent};
 
 use birthplace::Birthplace;
+pub(crate) use blocks::Hoard;
 pub(crate) use children::Children;
 pub use result::JoinError;
 pub(crate) use result::Typed;
