@@ -129,6 +129,15 @@ impl Ready {
         prefetch(self.frame.get().wrapping_add(LINE));
     }
 
+    /// Asks the cache for the frames above these.
+    #[inline(always)]
+    pub(crate) fn prefetch_frames_above(&self) {
+        const LINES: usize = 9;
+        for line in 2..LINES {
+            prefetch(self.frame.get().wrapping_add(line * LINE));
+        }
+    }
+
     /// Asks the cache for as much of the stack as a read from a descriptor goes through.
     #[inline(always)]
     pub(crate) fn prefetch_frames(&self) {

@@ -18,6 +18,9 @@ const NEAR: usize = 8;
 const FEW: usize = 1 << 8;
 /// Only crowds of more than so many outgrow the caches that make up for that.
 const CROWD: usize = 1 << 12;
+/// The frames of so many leave all caches. Then who comes back from a wait, to go on or to
+/// end, finds none of them there; who yields in a loop needs but a few.
+const THRONG: usize = 1 << 15;
 
 impl Scheduler {
     /// Lets everybody who is ready run before the running coroutine goes on.
@@ -146,6 +149,9 @@ impl Scheduler {
     #[inline(always)]
     fn way_to_head(&self) -> Option<To> {
         self.fetch_ahead();
+        if self.ready.is_crowded(THRONG) {
+            self.ready.peek_or_stale(NEAR, Ready::prefetch_frames_above);
+        }
         Some(self.way_to(self.ready.pop_head()?))
     }
 
