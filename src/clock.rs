@@ -12,8 +12,8 @@ pub(crate) struct Clock {
     stamp: Cell<Stamp>,
 }
 
-/// What a clock showed, in nanoseconds, so that whoever waits notes one word; they repeat after
-/// 584 years.
+/// What a clock showed, in nanoseconds, so that whoever waits notes one word; no more than the
+/// 584 years that this holds.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Reading(u64);
 
@@ -69,7 +69,8 @@ impl Clock {
             Some(stopped_at) => stopped_at.get(),
             None => self.real_now(),
         };
-        self.last.set(Reading(now.as_nanos() as u64));
+        self.last
+            .set(Reading(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)));
         self.stamp.set(Stamp::of(now));
         now
     }

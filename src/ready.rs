@@ -7,6 +7,11 @@
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::ptr::NonNull;
 
+/// It begins with so many slots.
+const FIRST: usize = 64;
+/// And keeps so many after a crowd.
+const KEPT: usize = 1 << 12;
+
 /// What was ever put there stays until it is overwritten, taken or not.
 type Slot<T> = UnsafeCell<T>;
 
@@ -38,7 +43,6 @@ impl<T: Default> ReadyQueue<T> {
 
     /// Slots that nothing was ever put to hold the default.
     pub(crate) fn new(seed: Option<u64>) -> Self {
-        const FIRST: usize = 64;
         ReadyQueue {
             slots: Cell::new(allocate(FIRST)),
             mask: Cell::new(FIRST * Self::SIZE - 1),
@@ -68,7 +72,7 @@ impl<T: Default> ReadyQueue<T> {
         self.tail.get() == self.head.get()
     }
 
-    /// Valid until the next `grow`.
+    /// Valid until the next `replace`.
     #[inline(always)]
     fn slot(&self, offset: usize) -> *mut T {
         // SAFETY: offsets are multiples of the size of a slot, so that a masked
@@ -197,7 +201,7 @@ impl<T: Default> ReadyQueue<T> {
         }
         let slot = self.slot(self.head.get().wrapping_add(ahead * Self::SIZE));
         // SAFETY: the slots from head to tail hold items. They are written to by
-        // `push` and `grow` only; `look` calls neither.
+        // `push` and `replace` only; `look` calls neither.
         Some(look(unsafe { &*slot }))
     }
 
@@ -206,7 +210,7 @@ impl<T: Default> ReadyQueue<T> {
     #[inline(always)]
     pub(crate) fn peek_or_stale<R>(&self, ahead: usize, look: impl FnOnce(&T) -> R) -> R {
         let slot = self.slot(self.head.get().wrapping_add(ahead * Self::SIZE));
-        // SAFETY: a slot is written to by `push` and `grow` only; `look` calls
+        // SAFETY: a slot is written to by `push` and `replace` only; `look` calls
         // neither. A stale item is data that drops nothing.
         look(unsafe { &*slot })
     }
@@ -225,21 +229,45 @@ impl<T: Default> ReadyQueue<T> {
         }
     }
 
+    /// How many slots it could do without: none while somebody stands in it.
+    #[inline(always)]
+    pub(crate) fn spare(&self) -> usize {
+        let spare = ((self.mask.get() + 1) / Self::SIZE).saturating_sub(KEPT);
+        if spare > 0 && self.is_empty() {
+            spare
+        } else {
+            0
+        }
+    }
+
+    /// Gives what it can do without back.
+    pub(crate) fn shrink(&self) {
+        if self.spare() > 0 {
+            self.replace(KEPT);
+        }
+    }
+
     #[cold]
     #[inline(never)]
     fn grow(&self) {
+        self.replace((self.mask.get() + 1) / Self::SIZE * 2);
+    }
+
+    /// Moves to so many slots, which are enough.
+    fn replace(&self, new_slots: usize) {
         let (len, slots) = (self.len(), (self.mask.get() + 1) / Self::SIZE);
-        let new = allocate(slots * 2);
+        assert!(len <= new_slots, "room for all");
+        let new = allocate(new_slots);
         for place in 0..len {
             let old = self.slot(self.head.get().wrapping_add(place * Self::SIZE));
-            // SAFETY: moves an item to the new slots, which are twice as many;
-            // the old ones are not read again.
+            // SAFETY: moves an item to the new slots, which are as many or more; the old
+            // ones are not read again.
             unsafe { *new.add(place).as_ref().get() = old.read() };
         }
         // SAFETY: allocated with this number, and not used after.
         unsafe { free(self.slots.get(), slots) };
         self.slots.set(new);
-        self.mask.set(slots * 2 * Self::SIZE - 1);
+        self.mask.set(new_slots * Self::SIZE - 1);
         self.head.set(0);
         self.tail.set(len * Self::SIZE);
     }
@@ -268,6 +296,24 @@ unsafe fn free<T>(slots: NonNull<Slot<T>>, number: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ring_shrinks_after_a_crowd() {
+        let queue = ReadyQueue::new(None);
+        for crowd in [KEPT, 4 * KEPT] {
+            (0..crowd).for_each(|n| queue.push(n));
+            assert_eq!(queue.spare(), 0);
+            queue.shrink();
+            assert_eq!(queue.len(), crowd);
+            assert!((0..crowd).all(|n| queue.pop() == Some(n)));
+            assert_eq!(queue.spare(), crowd - KEPT);
+            queue.shrink();
+            assert_eq!((queue.spare(), queue.pop()), (0, None));
+        }
+        assert!(!queue.is_crowded(2 * KEPT));
+        queue.push(7);
+        assert_eq!(queue.pop(), Some(7));
+    }
 
     #[test]
     fn first_in_first_out() {

@@ -1,7 +1,8 @@
 //! `shield` defers what comes from outside of it, and only that.
 
+use corobin::sync::{Event, Mutex, channel};
 use corobin::{
-    Elapsed, JoinError, Runtime, gather, is_cancel, now, park, scope, shield, sleep, spawn,
+    Elapsed, JoinError, Runtime, gather, is_cancel, now, park, scope, select, shield, sleep, spawn,
     timeout, to_thread, yield_now,
 };
 use std::cell::RefCell;
@@ -341,4 +342,98 @@ fn a_shield_in_a_destructor_during_unwinding() {
         park();
     });
     assert_eq!(log, ["Err(Elapsed)", "destructor done"]);
+}
+
+/// Yields, a channel with and without room, a lock, an event and a `select!`, in turns.
+fn dance() -> Vec<String> {
+    let log = Log::default();
+    let together = |body: fn(&Log, usize)| {
+        let start = |n| {
+            let log = log.clone();
+            spawn(move || body(&log, n))
+        };
+        gather((0..3).map(start)).unwrap();
+    };
+    together(|log, n| {
+        for turn in 0..3 {
+            say(log, format!("turn {turn} of {n}"));
+            yield_now();
+        }
+    });
+    for capacity in [0, 1, 4] {
+        let ((to_pong, pong), (to_ping, ping)) = (channel(capacity), channel(capacity));
+        let echo = spawn(move || pong.iter().for_each(|n| to_ping.send(n + 100).unwrap()));
+        let heard = log.clone();
+        let listener = spawn(move || {
+            for n in &ping {
+                say(&heard, format!("heard {n}"));
+            }
+        });
+        for n in 0..6 {
+            say(&log, format!("says {n}"));
+            to_pong.send(n).unwrap();
+        }
+        drop(to_pong);
+        gather([echo, listener]).unwrap();
+    }
+    let lock = Rc::new(Mutex::new(0));
+    let takers = (0..3).map(|n| {
+        let (lock, log) = (lock.clone(), log.clone());
+        spawn(move || {
+            for _ in 0..3 {
+                let mut value = lock.lock();
+                *value += 1;
+                say(&log, format!("{n} has {value}"));
+                yield_now();
+            }
+        })
+    });
+    gather(takers.collect::<Vec<_>>()).unwrap();
+    let event = Rc::new(Event::new());
+    let waiters = (0..3).map(|n| {
+        let (event, log) = (event.clone(), log.clone());
+        spawn(move || {
+            event.wait();
+            say(&log, format!("{n} goes on"));
+        })
+    });
+    let waiters: Vec<_> = waiters.collect();
+    yield_now();
+    event.set();
+    gather(waiters).unwrap();
+    let ((tx, rx), (_other_tx, other)) = (channel(1), channel::<i32>(1));
+    let sender = spawn(move || (0..3).for_each(|n| tx.send(n).unwrap()));
+    for _ in 0..3 {
+        select! {
+            recv(rx) -> n => say(&log, format!("picks {n:?}")),
+            recv(other) -> _ => unreachable!("nobody sends"),
+        }
+    }
+    sender.join().unwrap();
+    log.take()
+}
+
+/// While something is due somewhere, everybody takes the long ways.
+#[test]
+fn what_is_held_off_in_one_changes_nothing_for_the_others() {
+    let plain = virtual_run(dance);
+    assert!(plain.len() > 50, "{plain:?}");
+    let beside = virtual_run(|| {
+        let gate = Rc::new(Event::new());
+        let waits = gate.clone();
+        let held = spawn(move || {
+            shield(|| waits.wait());
+            park();
+        });
+        yield_now();
+        held.cancel();
+        let log = dance();
+        assert!(!held.is_finished());
+        gate.set();
+        assert_cancelled(held.join());
+        // From here on nothing is due any more.
+        assert_eq!(log, dance());
+        log
+    });
+    assert_eq!(plain, beside);
 }

@@ -46,7 +46,7 @@ use crate::timers::Timers;
 use crate::unwind::Payload;
 
 use stacks::Stacks;
-use stock::Trimmed;
+use stock::Watch;
 
 pub(crate) use current::{current, expect, needed, plain};
 pub(crate) use end::run;
@@ -106,7 +106,7 @@ pub(crate) struct Scheduler {
     /// One whose coroutine has just ended, for the loop to take back.
     ended: Cell<Option<Raw>>,
 
-    stacks: Trimmed<Stacks>,
+    stacks: Stacks,
     /// Coroutines that wait for any stack: to run on, or the one in reserve, to
     /// fail on.
     starved: RefCell<Vec<Ready>>,
@@ -132,8 +132,10 @@ pub(crate) struct Scheduler {
     probes: Probes,
     /// What `run` reports instead of a result.
     deadlock: RefCell<Option<Snapshot>>,
+    /// On the stacks, on the blocks of tasks, and on the ready queue.
+    watches: [Watch; 3],
     /// The last, so that it is dropped after all that holds tasks.
-    blocks: Trimmed<Hoard>,
+    blocks: Hoard,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
@@ -165,7 +167,7 @@ impl Scheduler {
     /// # Errors
     /// The system gives no stack.
     pub(crate) fn new(config: &Config, probes: Vec<Box<dyn Probe>>) -> io::Result<Scheduler> {
-        let stacks = Trimmed::new(Stacks::new(config.stack_size)?);
+        let stacks = Stacks::new(config.stack_size)?;
         Ok(Scheduler {
             ready: ReadyQueue::new(config.seed),
             current: Cell::new(stacks.reserve()),
@@ -197,7 +199,8 @@ impl Scheduler {
             random: Cell::new(config.seed.map_or_else(|| fastrand::u64(..), |seed| !seed)),
             probes: Probes::new(probes),
             deadlock: RefCell::default(),
-            blocks: Trimmed::new(Hoard::new()),
+            watches: Default::default(),
+            blocks: Hoard::new(),
         })
     }
 

@@ -36,6 +36,9 @@ const BATCH: usize = 32;
 const CROWD: usize = 256;
 const GRAIN: Duration = Duration::from_millis(1);
 
+/// A run that never sleeps looks for what it does not need after so many steps.
+const STEPS_TO_TRIM: u64 = 1 << 16;
+
 impl Scheduler {
     /// Wakes `raw` at `deadline`.
     pub(crate) fn arm(&self, deadline: Duration, raw: Raw) -> Key {
@@ -75,6 +78,9 @@ impl Scheduler {
         }
         if !self.clock.is_virtual() && !self.timers.borrow().is_empty() {
             self.fire_due(self.clock.now());
+        }
+        if self.steps.get() % STEPS_TO_TRIM < u64::from(STEPS) {
+            self.trim();
         }
     }
 
@@ -237,9 +243,20 @@ impl Scheduler {
     fn trim(&self) -> Option<Duration> {
         self.none_runs();
         let now = || self.clock.real_now();
-        let left = [self.stacks.trim(now), self.blocks.trim(now)];
-        let left = left.into_iter().flatten().min()?;
+        let [stacks, blocks, ready] = &self.watches;
+        let mut left = stacks.trim(&self.stacks, now);
+        left = sooner(left, blocks.trim(&self.blocks, now));
+        left = sooner(left, ready.trim(&self.ready, now));
+        let left = left?;
         // There is no hurry, and whole milliseconds are slept with one system call.
         Some(Duration::from_millis(left.as_micros().div_ceil(1000) as u64))
+    }
+}
+
+#[inline(always)]
+fn sooner(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        _ => one.or(other),
     }
 }

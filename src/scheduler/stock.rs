@@ -4,6 +4,8 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use crate::coroutine::Ready;
+use crate::ready::ReadyQueue;
 use crate::task::Hoard;
 
 /// For so long.
@@ -44,50 +46,61 @@ impl Stock for Hoard {
     }
 }
 
-/// A stock, and since when it is watched.
-pub(super) struct Trimmed<S> {
-    stock: S,
-    since: Cell<Option<Duration>>,
-}
-
-impl<S: Stock> Trimmed<S> {
-    pub(super) fn new(stock: S) -> Trimmed<S> {
-        let since = Cell::new(None);
-        Trimmed { stock, since }
+/// A ring that nobody stands in.
+impl Stock for ReadyQueue<Ready> {
+    fn surplus_at_most(&self) -> usize {
+        self.spare()
     }
 
+    /// How much of it a crowd fills is not noted: it grows again in no time.
+    fn watch(&self) {}
+
+    fn surplus(&self) -> usize {
+        self.spare()
+    }
+
+    fn give_back(&self, _: usize) {
+        self.shrink();
+    }
+}
+
+/// Since when a stock is watched.
+#[derive(Default)]
+pub(super) struct Watch(Cell<Option<Duration>>);
+
+impl Watch {
     /// Gives back what was not needed for a while, some at a time. Returns when there may be
     /// more.
-    pub(super) fn trim(&self, now: impl FnOnce() -> Duration) -> Option<Duration> {
-        if self.stock.surplus_at_most() == 0 {
-            self.since.set(None);
+    #[inline(always)]
+    pub(super) fn trim(
+        &self,
+        stock: &impl Stock,
+        now: impl FnOnce() -> Duration,
+    ) -> Option<Duration> {
+        if stock.surplus_at_most() == 0 {
+            self.0.set(None);
             return None;
         }
-        let now = now();
-        let since = self.since.get().unwrap_or_else(|| {
-            self.stock.watch();
-            self.since.set(Some(now));
+        self.trim_some(stock, now())
+    }
+
+    #[inline(never)]
+    fn trim_some(&self, stock: &impl Stock, now: Duration) -> Option<Duration> {
+        let since = self.0.get().unwrap_or_else(|| {
+            stock.watch();
+            self.0.set(Some(now));
             now
         });
         let left = (since + AFTER).saturating_sub(now);
         if !left.is_zero() {
             return Some(left);
         }
-        let surplus = self.stock.surplus();
+        let surplus = stock.surplus();
         if surplus == 0 {
-            self.since.set(None);
+            self.0.set(None);
             return Some(AFTER);
         }
-        self.stock.give_back(surplus.min(AT_ONCE));
+        stock.give_back(surplus.min(AT_ONCE));
         Some(Duration::ZERO)
-    }
-}
-
-impl<S> std::ops::Deref for Trimmed<S> {
-    type Target = S;
-
-    #[inline(always)]
-    fn deref(&self) -> &S {
-        &self.stock
     }
 }

@@ -87,7 +87,7 @@ pub(super) struct Held<'a> {
     pub(super) what: &'static str,
     pub(super) one: &'a Cell<Option<Holder>>,
     pub(super) many: Option<&'a Holders>,
-    /// Who waits, if that is known.
+    /// Zero if that is not known.
     pub(super) waiter: Id,
 }
 
@@ -117,7 +117,7 @@ impl fmt::Display for Held<'_> {
         for (number, holder) in holders.iter().take(MOST).enumerate() {
             let taken = if number == 0 { " taken at" } else { "," };
             write!(f, "{taken} {}", holder.at)?;
-            if holder.id == self.waiter {
+            if holder.id != Id(0) && holder.id == self.waiter {
                 f.write_str(" by the same coroutine")?;
             }
         }

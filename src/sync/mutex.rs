@@ -16,7 +16,7 @@ use super::holder::{Held, Holder};
 
 /// A value that one coroutine at a time has, also across suspension points.
 ///
-/// Between two suspension points nobody else runs: there a [`Cell`] or a [`RefCell`]
+/// Between two suspension points nobody else runs: there a [`Cell`] or a [`RefCell`](std::cell::RefCell)
 /// does, and no lock is needed. See the [module](super) for when one is.
 ///
 /// Who waits is served in the order of arrival, and the lock goes straight from the
@@ -56,7 +56,8 @@ pub struct Mutex<T: ?Sized> {
 /// The lock without the value.
 struct State {
     holder: Cell<Option<Holder>>,
-    /// Each brings what it will be known by as the holder.
+    /// Each brings what it will be known by as the holder. One that brought nothing would have
+    /// the lock while it looks free.
     queue: WaitQueue<Holder>,
 }
 

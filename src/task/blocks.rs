@@ -151,7 +151,13 @@ impl Free {
         grows
     }
 
-    /// Gives `count` blocks from below the floor back to the allocator.
+    /// Of the blocks below the floor, how many there are besides those that are always kept.
+    fn surplus(&self) -> usize {
+        let (all, floor) = self.counts();
+        floor.min(all.saturating_sub(KEPT))
+    }
+
+    /// Gives `count` of the surplus back to the allocator.
     fn give_back(&self, count: usize) {
         let (_, floor) = self.counts();
         let mut list = self.take_list();
@@ -186,8 +192,10 @@ impl Hoard {
     }
 
     /// How many blocks are more than what is always kept.
+    #[inline(always)]
     pub(crate) fn count(&self) -> usize {
-        FREE.with(Free::counts).0.saturating_sub(KEPT)
+        let bytes = FREE.with(|free| free.top.get().addr() - free.bottom.get().addr());
+        (bytes / size_of::<Block>()).saturating_sub(KEPT)
     }
 
     /// From here on blocks that are needed are noted.
@@ -197,7 +205,7 @@ impl Hoard {
 
     /// How many of `count` were not needed since `watch`.
     pub(crate) fn surplus(&self) -> usize {
-        FREE.with(Free::counts).1.min(self.count())
+        FREE.with(Free::surplus)
     }
 
     /// Gives some of the surplus back.
@@ -261,4 +269,54 @@ unsafe fn put_back_slowly(block: Block) {
 unsafe fn release(block: Block) {
     // SAFETY: `make` allocated it.
     unsafe { dealloc(block.as_ptr().cast(), Layout::new::<Task>()) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+    use std::thread;
+
+    fn take_many(count: usize) -> Vec<Block> {
+        let blocks: Vec<Block> = (0..count).map(|_| take()).collect();
+        let different: HashSet<Block> = blocks.iter().copied().collect();
+        assert_eq!(different.len(), count);
+        blocks
+    }
+
+    fn put_all_back(blocks: Vec<Block>) {
+        // SAFETY: nobody else knows them.
+        blocks
+            .into_iter()
+            .for_each(|block| unsafe { put_back(block) });
+    }
+
+    #[test]
+    fn a_hoard_gives_back_what_was_not_needed() {
+        // A thread has a list of its own.
+        let work = || {
+            let hoard = Hoard::new();
+            assert_eq!((hoard.count(), hoard.surplus()), (0, 0));
+            put_all_back(take_many(KEPT + 5_000));
+            assert_eq!(hoard.count(), 5_000);
+            hoard.watch();
+            assert_eq!(hoard.surplus(), 5_000);
+            let needed = 17 * STRIDE;
+            put_all_back(take_many(needed - 1));
+            let surplus = KEPT + 5_000 - needed;
+            assert_eq!((hoard.count(), hoard.surplus()), (5_000, surplus));
+            hoard.give_back(1_000);
+            assert_eq!(hoard.surplus(), surplus - 1_000);
+            hoard.give_back(surplus - 1_000);
+            assert_eq!((hoard.count(), hoard.surplus()), (5_000 - surplus, 0));
+            put_all_back(take_many(2 * KEPT));
+            assert_eq!(hoard.count(), KEPT);
+            drop(hoard);
+            assert_eq!(FREE.with(Free::counts).0, KEPT);
+            // No more than that without a run.
+            put_all_back(take_many(2 * KEPT));
+            assert_eq!(FREE.with(Free::counts).0, KEPT);
+        };
+        thread::spawn(work).join().expect("no panic");
+    }
 }
