@@ -229,22 +229,20 @@ impl<T: Default> ReadyQueue<T> {
         }
     }
 
-    /// How many slots it could do without: none while somebody stands in it.
+    /// How many slots it could do without, if no more than `most` stand in it.
     #[inline(always)]
-    pub(crate) fn spare(&self) -> usize {
-        let spare = ((self.mask.get() + 1) / Self::SIZE).saturating_sub(KEPT);
-        if spare > 0 && self.is_empty() {
-            spare
-        } else {
-            0
+    pub(crate) fn spare(&self, most: usize) -> usize {
+        let slots = (self.mask.get() + 1) / Self::SIZE;
+        match slots <= KEPT {
+            true => 0,
+            false => slots.saturating_sub(most.next_power_of_two().max(KEPT)),
         }
     }
 
-    /// Gives what it can do without back.
-    pub(crate) fn shrink(&self) {
-        if self.spare() > 0 {
-            self.replace(KEPT);
-        }
+    /// Gives those back.
+    pub(crate) fn shrink(&self, most: usize) {
+        let slots = (self.mask.get() + 1) / Self::SIZE;
+        self.replace(slots - self.spare(most.max(self.len())));
     }
 
     #[cold]
@@ -302,13 +300,15 @@ mod tests {
         let queue = ReadyQueue::new(None);
         for crowd in [KEPT, 4 * KEPT] {
             (0..crowd).for_each(|n| queue.push(n));
-            assert_eq!(queue.spare(), 0);
-            queue.shrink();
-            assert_eq!(queue.len(), crowd);
-            assert!((0..crowd).all(|n| queue.pop() == Some(n)));
-            assert_eq!(queue.spare(), crowd - KEPT);
-            queue.shrink();
-            assert_eq!((queue.spare(), queue.pop()), (0, None));
+            queue.shrink(0);
+            assert_eq!((queue.len(), queue.spare(crowd)), (crowd, 0));
+            assert!((0..crowd - 5).all(|n| queue.pop() == Some(n)));
+            assert_eq!(queue.spare(crowd - KEPT / 2), 0);
+            assert_eq!(queue.spare(5), crowd - KEPT);
+            queue.shrink(5);
+            assert_eq!(queue.spare(5), 0);
+            assert!((crowd - 5..crowd).all(|n| queue.pop() == Some(n)));
+            assert_eq!(queue.pop(), None);
         }
         assert!(!queue.is_crowded(2 * KEPT));
         queue.push(7);

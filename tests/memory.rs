@@ -206,6 +206,26 @@ fn a_run_that_waits_gives_a_burst_back() {
 }
 
 #[test]
+fn a_run_that_never_sleeps_gives_a_burst_back() {
+    alone("a_run_that_never_sleeps_gives_a_burst_back", || {
+        run(|| {
+            drop(spawn(|| {
+                loop {
+                    yield_now();
+                }
+            }));
+            yield_now();
+            let before = used();
+            let grown = burst(20_000, None);
+            let busy = |_| (0..100_000).for_each(|_| yield_now());
+            wait_for("a tenth of the burst is left", busy, || {
+                used() < before + grown / 10
+            });
+        });
+    });
+}
+
+#[test]
 fn a_run_that_waits_for_a_thread_gives_a_burst_back() {
     const TEST: &str = "a_run_that_waits_for_a_thread_gives_a_burst_back";
     alone(TEST, || {

@@ -134,6 +134,8 @@ pub(crate) struct Scheduler {
     deadlock: RefCell<Option<Snapshot>>,
     /// On the stacks, on the blocks of tasks, and on the ready queue.
     watches: [Watch; 3],
+    /// There is more to give back at once.
+    trims_on: Cell<bool>,
     /// The last, so that it is dropped after all that holds tasks.
     blocks: Hoard,
 }
@@ -200,6 +202,7 @@ impl Scheduler {
             probes: Probes::new(probes),
             deadlock: RefCell::default(),
             watches: Default::default(),
+            trims_on: Cell::new(false),
             blocks: Hoard::new(),
         })
     }

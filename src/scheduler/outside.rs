@@ -9,6 +9,7 @@ use crate::generator::raw::Raw;
 use crate::probe::Cause;
 use crate::timers::Key;
 
+use super::stock::Ring;
 use super::{STEPS, Scheduler};
 
 /// From another thread.
@@ -79,7 +80,7 @@ impl Scheduler {
         if !self.clock.is_virtual() && !self.timers.borrow().is_empty() {
             self.fire_due(self.clock.now());
         }
-        if self.steps.get() % STEPS_TO_TRIM < u64::from(STEPS) {
+        if self.trims_on.get() || self.steps.get() % STEPS_TO_TRIM < u64::from(STEPS) {
             self.trim();
         }
     }
@@ -246,7 +247,12 @@ impl Scheduler {
         let [stacks, blocks, ready] = &self.watches;
         let mut left = stacks.trim(&self.stacks, now);
         left = sooner(left, blocks.trim(&self.blocks, now));
-        left = sooner(left, ready.trim(&self.ready, now));
+        let ring = Ring {
+            ready: &self.ready,
+            alive: self.alive(),
+        };
+        left = sooner(left, ready.trim(&ring, now));
+        self.trims_on.set(left == Some(Duration::ZERO));
         let left = left?;
         // There is no hurry, and whole milliseconds are slept with one system call.
         Some(Duration::from_millis(left.as_micros().div_ceil(1000) as u64))

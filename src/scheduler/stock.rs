@@ -46,21 +46,28 @@ impl Stock for Hoard {
     }
 }
 
-/// A ring that nobody stands in.
-impl Stock for ReadyQueue<Ready> {
+/// The ready queue of so many coroutines: all of them may come to stand in it at once, and how
+/// large it is tells how many stacks there are to ask the cache for.
+pub(super) struct Ring<'a> {
+    pub(super) ready: &'a ReadyQueue<Ready>,
+    pub(super) alive: usize,
+}
+
+impl Stock for Ring<'_> {
+    #[inline(always)]
     fn surplus_at_most(&self) -> usize {
-        self.spare()
+        self.ready.spare(self.alive)
     }
 
-    /// How much of it a crowd fills is not noted: it grows again in no time.
+    /// How much of it is filled is not noted: it grows again in no time.
     fn watch(&self) {}
 
     fn surplus(&self) -> usize {
-        self.spare()
+        self.ready.spare(self.alive)
     }
 
     fn give_back(&self, _: usize) {
-        self.shrink();
+        self.ready.shrink(self.alive);
     }
 }
 
