@@ -134,8 +134,8 @@ pub(crate) struct Scheduler {
     deadlock: RefCell<Option<Snapshot>>,
     /// On the stacks, on the blocks of tasks, and on the ready queue.
     watches: [Watch; 3],
-    /// There is more to give back at once.
-    trims_on: Cell<bool>,
+    /// If there is more to give back, when a run that does not sleep goes on with that.
+    trims_on: Cell<Option<Duration>>,
     /// The last, so that it is dropped after all that holds tasks.
     blocks: Hoard,
 }
@@ -202,7 +202,7 @@ impl Scheduler {
             probes: Probes::new(probes),
             deadlock: RefCell::default(),
             watches: Default::default(),
-            trims_on: Cell::new(false),
+            trims_on: Cell::new(None),
             blocks: Hoard::new(),
         })
     }

@@ -39,6 +39,8 @@ const GRAIN: Duration = Duration::from_millis(1);
 
 /// A run that never sleeps looks for what it does not need after so many steps.
 const STEPS_TO_TRIM: u64 = 1 << 16;
+/// And gives back a part of it, which takes up to a millisecond, in so long.
+const TRIM_PAUSE: Duration = Duration::from_millis(10);
 
 impl Scheduler {
     /// Wakes `raw` at `deadline`.
@@ -80,7 +82,10 @@ impl Scheduler {
         if !self.clock.is_virtual() && !self.timers.borrow().is_empty() {
             self.fire_due(self.clock.now());
         }
-        if self.trims_on.get() || self.steps.get() % STEPS_TO_TRIM < u64::from(STEPS) {
+        let has_come = |time| self.clock.real_now() >= time;
+        if self.trims_on.get().is_some_and(has_come)
+            || self.steps.get() % STEPS_TO_TRIM < u64::from(STEPS)
+        {
             self.trim();
         }
     }
@@ -252,7 +257,8 @@ impl Scheduler {
             alive: self.alive(),
         };
         left = sooner(left, ready.trim(&ring, now));
-        self.trims_on.set(left == Some(Duration::ZERO));
+        let has_more = left == Some(Duration::ZERO);
+        self.trims_on.set(has_more.then(|| now() + TRIM_PAUSE));
         let left = left?;
         // There is no hurry, and whole milliseconds are slept with one system call.
         Some(Duration::from_millis(left.as_micros().div_ceil(1000) as u64))
