@@ -83,7 +83,7 @@ pub(crate) struct Scheduler {
     /// Steps until the next look outside.
     steps_left: Cell<u32>,
     /// Coroutines in which a cancel or an expiry is pending; and one more each if the run is
-    /// watched, and if it picks at random. At zero the short ways may be taken.
+    /// watched, and if it picks at random. At zero there is nothing more to ask.
     specials: Cell<u32>,
     /// Steps up to the last look outside.
     steps: Cell<u64>,
@@ -287,17 +287,24 @@ impl Scheduler {
         self.steps_left.set(self.steps_left.get() + 1);
     }
 
-    /// Whether nothing is pending in any coroutine, nobody watches, and the queue is plainly
-    /// first in, first out.
+    /// Whether nothing is pending in the running coroutine, nobody watches, and the queue is
+    /// plainly first in, first out.
     #[inline(always)]
     pub(crate) fn is_plain(&self) -> bool {
-        self.specials.get() == 0
+        self.specials.get() == 0 || self.is_plain_after_all()
+    }
+
+    /// What is special may be elsewhere.
+    #[cold]
+    #[inline(never)]
+    fn is_plain_after_all(&self) -> bool {
+        !self.is_observed() && !self.ready.is_seeded() && !self.running().may_be_due()
     }
 
     /// Whether a cancel or an expiry may be pending in the running coroutine.
     #[inline(always)]
     pub(crate) fn may_be_due(&self) -> bool {
-        !self.is_plain() && self.running().may_be_due()
+        self.specials.get() != 0 && self.running().may_be_due()
     }
 
     /// One more coroutine in which a cancel or an expiry is pending.
@@ -372,12 +379,10 @@ impl Scheduler {
         }
     }
 
-    /// As [`wake`](Self::wake), where that takes a few steps only; says whether it does. The
-    /// run is [plain](Self::is_plain).
+    /// As [`wake`](Self::wake), where that takes a few steps only; says whether it does.
     #[inline(always)]
     pub(crate) fn wake_swiftly(&self, raw: Raw) -> bool {
-        debug_assert!(self.is_plain());
-        self.ready.push_in_room(|| raw.wake_plain())
+        !self.is_observed() && self.ready.push_in_room(|| raw.wake_plain())
     }
 
     /// Lets a coroutine notice what is due, if it is parked where that may be

@@ -230,7 +230,6 @@ impl<T> WaitQueue<T> {
             let serves = !caller.is(links.waiter)
                 && links.waits()
                 && wanted(head.mark.get().tag)
-                && scheduler.is_plain()
                 && scheduler.wake_swiftly(links.raw);
             if !serves {
                 return None;
@@ -334,7 +333,6 @@ impl<T> WaitQueue<T> {
         let Some(scheduler) = scheduler::current() else {
             return;
         };
-        let is_plain = scheduler.is_plain();
         let mut next = self.ends.first.take();
         while let Some(place) = next {
             // SAFETY: a node in a queue is valid, and so is its waiter. Waking lets nobody
@@ -346,7 +344,7 @@ impl<T> WaitQueue<T> {
                     links.fetch_ahead(place, next);
                 }
                 links.ends.set(ptr::null());
-                if is_plain && links.waits() && scheduler.wake_swiftly(links.raw) {
+                if links.waits() && scheduler.wake_swiftly(links.raw) {
                     head.serve(links);
                 } else if links.accepts(Some(scheduler)) {
                     hint::cold_path();
