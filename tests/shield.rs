@@ -413,7 +413,7 @@ fn dance() -> Vec<String> {
     log.take()
 }
 
-/// While something is due somewhere, everybody takes the long ways.
+/// While something is due somewhere, everybody has to ask for more.
 #[test]
 fn what_is_held_off_in_one_changes_nothing_for_the_others() {
     let plain = virtual_run(dance);
