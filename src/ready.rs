@@ -215,7 +215,8 @@ impl<T: Default> ReadyQueue<T> {
         look(unsafe { &*slot })
     }
 
-    /// Whether it has ever held more than `crowd`, a power of two.
+    /// Whether it has room for more than `crowd`, a power of two: it has held more then, and
+    /// has not been told since that fewer are left.
     #[inline(always)]
     pub(crate) fn is_crowded(&self, crowd: usize) -> bool {
         self.mask.get() >= crowd * Self::SIZE
@@ -258,7 +259,7 @@ impl<T: Default> ReadyQueue<T> {
         let new = allocate(new_slots);
         for place in 0..len {
             let old = self.slot(self.head.get().wrapping_add(place * Self::SIZE));
-            // SAFETY: moves an item to the new slots, which are as many or more; the old
+            // SAFETY: moves an item to the new slots, which are enough for all items; the old
             // ones are not read again.
             unsafe { *new.add(place).as_ref().get() = old.read() };
         }

@@ -16,8 +16,8 @@ use super::holder::{Held, Holder};
 
 /// A value that one coroutine at a time has, also across suspension points.
 ///
-/// Between two suspension points nobody else runs: there a [`Cell`] or a [`RefCell`](std::cell::RefCell)
-/// does, and no lock is needed. See the [module](super) for when one is.
+/// Between two suspension points nobody else runs: there a [`Cell`] or a
+/// [`RefCell`](std::cell::RefCell) does, and no lock is needed. See the [module](super) for when one is.
 ///
 /// Who waits is served in the order of arrival, and the lock goes straight from the
 /// one that unlocks to the next. A panic or a cancel that unwinds a guard releases it;

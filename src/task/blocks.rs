@@ -1,7 +1,7 @@
 //! The memory of tasks: free blocks of a thread, last in, first out.
 //!
 //! In a run all that were ever used at a time are kept, until the run gives back what was not
-//! needed for a while; else no more than a few.
+//! needed for a while; else no more than `KEPT`.
 
 use super::Task;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
@@ -217,13 +217,9 @@ impl Hoard {
 impl Drop for Hoard {
     fn drop(&mut self) {
         self.watch();
+        // Before the list is taken and set, which makes it as short as that.
+        FREE.with(|free| free.most.set(KEPT));
         self.give_back(self.count());
-        FREE.with(|free| {
-            free.most.set(KEPT);
-            let (_, floor) = free.counts();
-            let list = free.take_list();
-            free.set_list(list, floor);
-        });
     }
 }
 
