@@ -18,6 +18,7 @@ type Slot<T> = UnsafeCell<T>;
 /// A ring whose size is a power of two, behind a shared reference: a step takes
 /// from it and puts to it, with other code in between, and has no time for more
 /// than an index and a mask.
+#[repr(C)]
 pub(crate) struct ReadyQueue<T: Default> {
     /// From `allocate`.
     slots: Cell<NonNull<Slot<T>>>,
@@ -27,10 +28,13 @@ pub(crate) struct ReadyQueue<T: Default> {
     /// wrapped.
     head: Cell<usize>,
     tail: Cell<usize>,
-    pick: Option<RefCell<fastrand::Rng>>,
+    pick: Option<Box<RefCell<fastrand::Rng>>>,
 }
 
 impl<T: Default> ReadyQueue<T> {
+    /// What one that is taken adds to [`taken`](Self::taken).
+    pub(crate) const TURN: usize = Self::SIZE;
+
     /// The bytes of a slot.
     const SIZE: usize = {
         assert!(size_of::<Slot<T>>().is_power_of_two());
@@ -48,7 +52,7 @@ impl<T: Default> ReadyQueue<T> {
             mask: Cell::new(FIRST * Self::SIZE - 1),
             head: Cell::new(0),
             tail: Cell::new(0),
-            pick: seed.map(|seed| RefCell::new(fastrand::Rng::with_seed(seed))),
+            pick: seed.map(|seed| Box::new(RefCell::new(fastrand::Rng::with_seed(seed)))),
         }
     }
 
@@ -67,6 +71,22 @@ impl<T: Default> ReadyQueue<T> {
         self.bytes() / Self::SIZE
     }
 
+    /// A count of all that were ever taken: [`TURN`](Self::TURN) for each.
+    #[inline(always)]
+    pub(crate) fn taken(&self) -> usize {
+        self.head.get()
+    }
+
+    /// Counts one more as taken: as if it were pushed and then taken, by whoever finds the
+    /// queue empty.
+    #[inline(always)]
+    pub(crate) fn skip(&self) {
+        debug_assert!(self.is_empty());
+        let next = self.head.get().wrapping_add(Self::SIZE);
+        self.head.set(next);
+        self.tail.set(next);
+    }
+
     #[inline(always)]
     pub(crate) fn is_empty(&self) -> bool {
         self.tail.get() == self.head.get()
@@ -82,17 +102,19 @@ impl<T: Default> ReadyQueue<T> {
 
     #[inline(always)]
     pub(crate) fn push(&self, item: T) {
-        self.push_and(item, |_| ());
+        self.push_by(|slot| *slot = item);
     }
 
-    /// As [`push`](Self::push), then shows the item in its slot to `look`, which
-    /// must leave the queue alone.
+    /// Pushes what `fill` makes of a stale item, or the default. `fill` must leave the queue
+    /// alone.
     #[inline(always)]
-    pub(crate) fn push_and<R>(&self, item: T, look: impl FnOnce(&T) -> R) -> R {
+    pub(crate) fn push_by<R>(&self, fill: impl FnOnce(&mut T) -> R) -> R {
         if self.bytes() > self.mask.get() {
             self.grow();
         }
-        self.write_and(item, look)
+        let result = self.fill(fill);
+        self.tail.set(self.tail.get().wrapping_add(Self::SIZE));
+        result
     }
 
     /// Pushes what `item` gives, if there is room for it without more memory. `item` must
@@ -103,25 +125,21 @@ impl<T: Default> ReadyQueue<T> {
             return false;
         }
         match item() {
-            Some(item) => self.write_and(item, |_| true),
+            Some(item) => {
+                self.fill(|slot| *slot = item);
+                self.tail.set(self.tail.get().wrapping_add(Self::SIZE));
+                true
+            }
             None => false,
         }
     }
 
-    /// There is room: the queue is not full.
+    /// Lets `fill` write the slot behind the last: there is room, or what is there was read.
     #[inline(always)]
-    fn write_and<R>(&self, item: T, look: impl FnOnce(&T) -> R) -> R {
-        debug_assert!(self.bytes() <= self.mask.get());
-        let tail = self.tail.get();
-        // SAFETY: a slot outside of those from head to tail: nobody has a
-        // reference to it.
-        let item = unsafe {
-            let slot = self.slot(tail);
-            slot.write(item);
-            &*slot
-        };
-        self.tail.set(tail.wrapping_add(Self::SIZE));
-        look(item)
+    fn fill<R>(&self, fill: impl FnOnce(&mut T) -> R) -> R {
+        // SAFETY: nobody has a reference to a slot. This one holds the default, or a stale
+        // item, which is data that drops nothing.
+        fill(unsafe { &mut *self.slot(self.tail.get()) })
     }
 
     #[inline(always)]
@@ -179,17 +197,23 @@ impl<T: Default> ReadyQueue<T> {
         Some(item)
     }
 
-    /// Puts `item` at the back in exchange for the head: a [`pop_head`](Self::pop_head),
-    /// then a [`push_and`](Self::push_and).
+    /// Takes the head in exchange for what `fill` makes: a [`pop_head`](Self::pop_head) and a
+    /// [`push_by`](Self::push_by).
     ///
     /// # Panics
     /// The queue is empty.
     #[inline(always)]
-    pub(crate) fn rotate<R>(&self, item: T, look: impl FnOnce(&T) -> R) -> (T, R) {
-        let Some(first) = self.pop_head() else {
-            panic!("nobody to take the place of");
-        };
-        (first, self.write_and(item, look))
+    pub(crate) fn rotate<R>(&self, fill: impl FnOnce(&mut T) -> R) -> (T, R) {
+        debug_assert!(!self.is_seeded());
+        assert!(!self.is_empty(), "nobody to take the place of");
+        let (head, tail) = (self.head.get(), self.tail.get());
+        // SAFETY: there is an item at the head, which is taken here. Its slot is where the new
+        // one goes if the queue is full.
+        let first = unsafe { self.slot(head).read() };
+        let result = self.fill(fill);
+        self.head.set(head.wrapping_add(Self::SIZE));
+        self.tail.set(tail.wrapping_add(Self::SIZE));
+        (first, result)
     }
 
     /// Shows the one that is `ahead` places behind the head to `look`, which
@@ -259,6 +283,7 @@ impl<T: Default> ReadyQueue<T> {
         let new = allocate(new_slots);
         for place in 0..len {
             let old = self.slot(self.head.get().wrapping_add(place * Self::SIZE));
+            let place = (self.head.get() / Self::SIZE + place) & (new_slots - 1);
             // SAFETY: moves an item to the new slots, which are enough for all items; the old
             // ones are not read again.
             unsafe { *new.add(place).as_ref().get() = old.read() };
@@ -267,8 +292,6 @@ impl<T: Default> ReadyQueue<T> {
         unsafe { free(self.slots.get(), slots) };
         self.slots.set(new);
         self.mask.set(new_slots * Self::SIZE - 1);
-        self.head.set(0);
-        self.tail.set(len * Self::SIZE);
     }
 }
 
@@ -294,6 +317,8 @@ unsafe fn free<T>(slots: NonNull<Slot<T>>, number: usize) {
 
 #[cfg(test)]
 mod tests {
+    use std::mem;
+
     use super::*;
 
     #[test]
@@ -328,7 +353,7 @@ mod tests {
         assert_eq!(queue.peek(4, |&n| n), None);
         assert!(!queue.head_is(|&n| n == 7));
         assert!(queue.head_is(|&n| n == 1));
-        assert_eq!(queue.rotate(5, |&n| n), (1, 5));
+        assert_eq!(queue.rotate(|slot| mem::replace(slot, 5)), (1, 0));
         assert_eq!(queue.pop_if(|&n| n == 7), None);
         assert_eq!(queue.pop_if(|&n| n == 2), Some(2));
         let mut rest = Vec::new();

@@ -41,7 +41,7 @@ pub(crate) fn begin_operation() {
         return;
     };
     if scheduler.is_greedy() {
-        scheduler.yield_now(Some(Location::caller()));
+        scheduler.yield_apart(Some(Location::caller()));
         checkpoint(scheduler);
     }
 }
@@ -168,7 +168,7 @@ fn leave(scheduler: &Scheduler, wait: &Wait<'_>, how: Parking, next: impl FnOnce
 
 /// Goes to the back of the ready queue, and raises nothing when it comes back.
 pub(crate) fn let_others_run(scheduler: &Scheduler) {
-    scheduler.yield_now(None);
+    scheduler.yield_apart(None);
 }
 
 /// Goes to the back of the ready queue: everybody who is ready runs first.
@@ -196,8 +196,10 @@ pub fn yield_now() {
     let Some(scheduler) = scheduler::current() else {
         return outside();
     };
-    checkpoint(scheduler);
-    scheduler.yield_now(Some(Location::caller()));
+    if !scheduler.yields_shortly() {
+        checkpoint(scheduler);
+        scheduler.yield_apart(Some(Location::caller()));
+    }
     checkpoint(scheduler);
 }
 

@@ -45,16 +45,11 @@ impl Ready {
         }
     }
 
-    /// A place for the running coroutine, which is about to leave to it.
+    /// Makes this the place of the running coroutine, which is about to leave. Gives where
+    /// its frame is written when it does; until then nobody may ask anything of the place.
     #[inline(always)]
-    pub(crate) fn leaving(raw: Raw) -> Ready {
-        const TO_BE_WRITTEN: usize = 1;
-        Ready::suspended(raw, TO_BE_WRITTEN)
-    }
-
-    /// Where the frame is written when it leaves.
-    #[inline(always)]
-    pub(crate) fn frame_place(&self) -> *mut usize {
+    pub(crate) fn set_leaving(&mut self, raw: Raw) -> *mut usize {
+        self.who = raw.into_address();
         self.frame.as_ptr()
     }
 

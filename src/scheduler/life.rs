@@ -121,16 +121,14 @@ impl Scheduler {
     /// no stack of its own.
     #[inline]
     fn next_new(&self) -> Option<TaskRef> {
-        if self.steps_left.get() <= 1 {
+        if self.is_time_to_look() || self.is_observed() {
             return None;
         }
         let needs_a_stack = |place: &Ready| {
             let task = place.new_task();
             task.is_some_and(|task| task.raw.get().is_none())
         };
-        let task = self.ready.pop_if(needs_a_stack)?.into_new_task();
-        self.steps_left.set(self.steps_left.get() - 1);
-        task
+        self.ready.pop_if(needs_a_stack)?.into_new_task()
     }
 
     /// The whole life of a coroutine, on a stack of the default size.

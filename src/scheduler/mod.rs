@@ -52,8 +52,10 @@ pub(crate) use current::{current, expect, needed, plain};
 pub(crate) use end::run;
 pub(crate) use outside::{Message, Timer};
 
+/// What a step adds to the count of those that were taken off the ready queue.
+const STEP: usize = ReadyQueue::<Ready>::TURN;
 /// The loop looks outside at least every so many steps.
-const STEPS: u32 = 64;
+const STEPS: usize = 64;
 /// How many operations on descriptors a coroutine may do in one turn.
 const OPERATIONS: u32 = 32;
 
@@ -74,34 +76,35 @@ pub(crate) struct Remote {
     pub(crate) leaked: Box<dyn FnOnce()>,
 }
 
-#[repr(C)]
+/// What a step touches is the first line.
+#[repr(C, align(64))]
 pub(crate) struct Scheduler {
-    ready: ReadyQueue<Ready>,
     /// The one that runs; between two steps, the one that has run.
     current: Cell<Raw>,
-    the_loop: Loop,
-    /// Steps until the next look outside.
-    steps_left: Cell<u32>,
+    /// When so many were [taken](ReadyQueue::taken), it is time to look outside.
+    look_at: Cell<usize>,
+    /// The same while there are no `specials`, else 0: then it takes one question to know that
+    /// a yield may go the shortest way.
+    short_until: Cell<usize>,
     /// Coroutines in which a cancel or an expiry is pending; and one more each if the run is
     /// watched, and if it picks at random. At zero there is nothing more to ask.
-    specials: Cell<u32>,
-    /// Steps up to the last look outside.
-    steps: Cell<u64>,
+    specials: Cell<usize>,
+    /// Who is taken off it takes a step.
+    ready: ReadyQueue<Ready>,
+    the_loop: Loop,
     /// Coroutines that were woken by looks outside.
     woken: Cell<u64>,
     /// Coroutines that were spawned.
     spawned: Cell<u64>,
     /// Of these, those that have ended, or were leaked.
     gone: Cell<u64>,
-    /// While a step is watched, the steps until the next look outside.
-    left_aside: Cell<Option<u32>>,
     /// The longest step, where somebody watches.
     longest_step: Cell<Duration>,
     /// Where the last yield was that had to go through the loop.
     yielded_at: Cell<Option<&'static Location<'static>>>,
-    /// What `steps_left` was, and how many since, when an operation last took
-    /// place without a wait.
-    unwaited: Cell<(u32, u32)>,
+    /// In which step an operation last took place without a wait, and how many there were in
+    /// it.
+    unwaited: Cell<(usize, u32)>,
     phase: Cell<Phase>,
     /// One whose coroutine has just ended, for the loop to take back.
     ended: Cell<Option<Raw>>,
@@ -170,17 +173,17 @@ impl Scheduler {
     /// The system gives no stack.
     pub(crate) fn new(config: &Config, probes: Vec<Box<dyn Probe>>) -> io::Result<Scheduler> {
         let stacks = Stacks::new(config.stack_size)?;
+        let specials = usize::from(!probes.is_empty()) + usize::from(config.seed.is_some());
         Ok(Scheduler {
-            ready: ReadyQueue::new(config.seed),
             current: Cell::new(stacks.reserve()),
+            look_at: Cell::new(0),
+            short_until: Cell::new(0),
+            specials: Cell::new(specials),
+            ready: ReadyQueue::new(config.seed),
             the_loop: Loop::default(),
-            steps_left: Cell::new(STEPS),
-            specials: Cell::new(u32::from(!probes.is_empty()) + u32::from(config.seed.is_some())),
-            steps: Cell::new(0),
             woken: Cell::new(0),
             spawned: Cell::new(0),
             gone: Cell::new(0),
-            left_aside: Cell::new(None),
             longest_step: Cell::new(Duration::ZERO),
             ended: Cell::new(None),
             yielded_at: Cell::new(None),
@@ -230,7 +233,7 @@ impl Scheduler {
                 if let Some(raw) = self.ended.take() {
                     self.stack_is_free(raw);
                 }
-                if self.counts_down() {
+                if self.is_time_to_look() {
                     self.look_outside();
                 }
             }
@@ -273,18 +276,31 @@ impl Scheduler {
         }
     }
 
-    /// One step less; true when it is time to look outside.
-    #[inline(always)]
-    fn counts_down(&self) -> bool {
-        let left = self.steps_left.get() - 1;
-        self.steps_left.set(left);
-        left == 0
+    /// How many steps were taken.
+    fn steps(&self) -> usize {
+        self.ready.taken() / STEP
     }
 
-    /// Takes back what [`counts_down`](Self::counts_down) has done.
+    /// Whether it is time for the loop to look outside.
     #[inline(always)]
-    fn counts_up(&self) {
-        self.steps_left.set(self.steps_left.get() + 1);
+    fn is_time_to_look(&self) -> bool {
+        self.ready.taken() >= self.look_at.get()
+    }
+
+    /// The next look outside shall be after the step with this count.
+    #[inline(always)]
+    fn look_after(&self, count: usize) {
+        self.look_at.set(count);
+        self.set_short();
+    }
+
+    #[inline(always)]
+    fn set_short(&self) {
+        let is_plain = self.specials.get() == 0;
+        self.short_until.set(match is_plain {
+            true => self.look_at.get(),
+            false => 0,
+        });
     }
 
     /// Whether nothing is pending in the running coroutine, nobody watches, and the queue is
@@ -310,11 +326,13 @@ impl Scheduler {
     /// One more coroutine in which a cancel or an expiry is pending.
     fn one_is_due(&self) {
         self.specials.set(self.specials.get() + 1);
+        self.set_short();
     }
 
     /// One less.
     fn one_is_not_due(&self) {
         self.specials.set(self.specials.get() - 1);
+        self.set_short();
     }
 
     /// After a frame of the running coroutine was closed.
@@ -329,18 +347,15 @@ impl Scheduler {
     /// their turn; then the loop looks outside as well.
     #[inline(always)]
     pub(crate) fn is_greedy(&self) -> bool {
-        let step = self.steps_left.get();
+        let step = self.ready.taken();
         let (last, count) = self.unwaited.get();
         if last != step {
             self.unwaited.set((step, 1));
         } else if count < OPERATIONS {
             self.unwaited.set((step, count + 1));
         } else {
-            self.unwaited.set((0, 0));
-            // These were no steps.
-            let skipped = u64::from(step.saturating_sub(1));
-            self.steps.set(self.steps.get().wrapping_sub(skipped));
-            self.steps_left.set(1);
+            self.unwaited.set((step, 0));
+            self.look_after(step);
             return true;
         }
         false

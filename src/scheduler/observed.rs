@@ -21,14 +21,9 @@ impl Scheduler {
     }
 
     /// As `step`, and tells of it.
-    ///
-    /// Meanwhile the countdown stands at one: with that, nobody goes on without the
-    /// loop.
     #[inline(never)]
     pub(super) fn observed_step(&self, next: Ready) {
         let task = next.task_ref();
-        let left = self.steps_left.replace(1);
-        self.left_aside.set(Some(left));
         let began = self.clock.real_now();
         self.saw(&Event::StepBegins {
             who: &task,
@@ -37,8 +32,6 @@ impl Scheduler {
         self.probes.set_cause(Cause::Coroutine(task.id()));
         self.step(next);
         self.probes.set_cause(Cause::Loop);
-        self.left_aside.set(None);
-        self.steps_left.set(left);
         let took = self.clock.real_now() - began;
         self.longest_step.set(self.longest_step.get().max(took));
         let at = self.clock.traced();

@@ -10,7 +10,7 @@ use crate::probe::Cause;
 use crate::timers::Key;
 
 use super::stock::Ring;
-use super::{STEPS, Scheduler};
+use super::{STEP, STEPS, Scheduler};
 
 /// From another thread.
 pub(crate) enum Message {
@@ -38,7 +38,7 @@ const CROWD: usize = 256;
 const GRAIN: Duration = Duration::from_millis(1);
 
 /// A run that never sleeps looks for what it does not need after so many steps.
-const STEPS_TO_TRIM: u64 = 1 << 16;
+const STEPS_TO_TRIM: usize = 1 << 16;
 /// And gives back a part of it, which takes up to a millisecond, in so long.
 const TRIM_PAUSE: Duration = Duration::from_millis(10);
 
@@ -70,9 +70,7 @@ impl Scheduler {
     /// that.
     #[inline(always)]
     fn look(&self, at_descriptors: bool) {
-        let steps = u64::from(STEPS - self.steps_left.get());
-        self.steps.set(self.steps.get().wrapping_add(steps));
-        self.steps_left.set(STEPS);
+        self.look_after(self.ready.taken() + STEPS * STEP);
         if self.inbox.has_mail() {
             self.take_mail();
         }
@@ -84,7 +82,7 @@ impl Scheduler {
         }
         let has_come = |time| self.clock.real_now() >= time;
         if self.trims_on.get().is_some_and(has_come)
-            || self.steps.get() % STEPS_TO_TRIM < u64::from(STEPS)
+            || self.steps() % STEPS_TO_TRIM < STEPS
         {
             self.trim();
         }

@@ -8,25 +8,21 @@ use crate::metrics::Metrics;
 use crate::snapshot::{Census, Snapshot};
 use crate::task::Task;
 
-use super::{STEPS, Scheduler};
+use super::Scheduler;
 
 impl Scheduler {
-    /// Asked by the running coroutine. Most of it the loop knows anyway: steps are what
-    /// the countdown to the next look outside has counted.
+    /// Asked by the running coroutine. Most of it the loop knows anyway: steps are how many
+    /// were taken off the ready queue.
     pub(crate) fn metrics(&self) -> Metrics {
         let live = self.alive();
         let ready = self.ready.len() + self.starved.borrow().len();
-        let left = self
-            .left_aside
-            .get()
-            .unwrap_or_else(|| self.steps_left.get());
         let (stacks, stack_bytes_mapped, stack_bytes_resident) = self.stacks.sizes();
         Metrics {
             live,
             ready,
             parked: live.saturating_sub(ready + 1),
             spawned: self.spawned.get(),
-            steps: self.steps.get().wrapping_add(u64::from(STEPS - left)),
+            steps: self.steps() as u64,
             longest_step: self.is_observed().then(|| self.longest_step.get()),
             woken_from_outside: self.woken.get(),
             stacks,

@@ -23,56 +23,46 @@ const CROWD: usize = 1 << 12;
 const THRONG: usize = 1 << 15;
 
 impl Scheduler {
-    /// Lets everybody who is ready run before the running coroutine goes on.
+    /// Lets everybody who is ready run before the running coroutine goes on, in a plain run
+    /// where that takes a few steps only; says whether it does.
     ///
     /// With nobody else there, and no time to look outside, there is no switch.
-    /// `at` is where it yields, if that is known.
     #[inline(always)]
-    pub(crate) fn yield_now(&self, at: Option<&'static Location<'static>>) {
-        if self.is_plain() {
-            if !self.counts_down() {
-                if self.ready.is_empty() {
-                    return;
-                }
-                if TO_ANOTHER
-                    && let Some(light) = Light::now()
-                    && self.ready.head_is(Ready::has_started)
-                {
-                    let running = self.running();
-                    let (save, to) = self.rotate(running);
-                    return running.leave_light(light, save, to);
-                }
+    pub(crate) fn yields_shortly(&self) -> bool {
+        if self.ready.taken() < self.short_until.get() {
+            if self.ready.is_empty() {
+                self.ready.skip();
+                return true;
             }
-            hint::cold_path();
-            return self.yield_after_all(at);
+            if TO_ANOTHER
+                && let Some(light) = Light::now()
+                && self.ready.head_is(Ready::has_started)
+            {
+                let running = self.running();
+                let (save, to) = self.rotate(running);
+                running.leave_light(light, save, to);
+                return true;
+            }
         }
         hint::cold_path();
-        self.yield_apart(at);
+        false
     }
 
     /// Takes the place of the next in line, and goes there.
     #[inline(always)]
     fn rotate(&self, running: Raw) -> (*mut usize, To) {
         self.fetch_ahead();
-        let back = Ready::leaving(running);
-        let (next, save) = self.ready.rotate(back, Ready::frame_place);
+        let (next, save) = self.ready.rotate(|place| place.set_leaving(running));
         (save, self.way_to(next))
     }
 
-    /// Takes back that a step was counted.
+    /// Lets everybody who is ready run before the running coroutine goes on. `at` is where it
+    /// yields, if that is known.
     #[inline(never)]
-    fn yield_after_all(&self, at: Option<&'static Location<'static>>) {
-        self.counts_up();
-        self.yield_apart(at);
-    }
-
-    /// Keeps the short way short.
-    #[inline(never)]
-    fn yield_apart(&self, at: Option<&'static Location<'static>>) {
-        if self.steps_left.get() > 1 && self.ready.is_empty() {
-            self.counts_down();
+    pub(crate) fn yield_apart(&self, at: Option<&'static Location<'static>>) {
+        if !self.is_time_to_look() && !self.is_observed() && self.ready.is_empty() {
+            self.ready.skip();
         } else if self.may_go_straight() {
-            self.counts_down();
             let running = self.running();
             running.leave_to(|| self.rotate(running));
         } else {
@@ -85,8 +75,7 @@ impl Scheduler {
         self.yielded_at.set(at);
         let running = self.running();
         running.leave_to(|| {
-            let back = Ready::leaving(running);
-            let save = self.ready.push_and(back, Ready::frame_place);
+            let save = self.ready.push_by(|place| place.set_leaving(running));
             (save, self.the_loop.way())
         });
     }
@@ -105,23 +94,13 @@ impl Scheduler {
     #[inline(always)]
     pub(crate) fn plain_way(&self) -> To {
         debug_assert!(self.is_plain());
-        if !TO_ANOTHER {
-            return self.the_loop.way();
-        }
-        if !self.counts_down()
+        if TO_ANOTHER
+            && !self.is_time_to_look()
             && self.ready.head_is(Ready::has_started)
             && let Some(way) = self.way_to_head()
         {
             return way;
         }
-        self.way_to_loop()
-    }
-
-    /// The loop counts its steps itself.
-    #[cold]
-    #[inline(never)]
-    fn way_to_loop(&self) -> To {
-        self.counts_up();
         self.the_loop.way()
     }
 
@@ -132,7 +111,6 @@ impl Scheduler {
         if self.may_go_straight()
             && let Some(way) = self.way_to_head()
         {
-            self.counts_down();
             return way;
         }
         self.the_loop.way()
@@ -141,7 +119,8 @@ impl Scheduler {
     /// Whether a coroutine may be left to the head of the queue.
     fn may_go_straight(&self) -> bool {
         TO_ANOTHER
-            && self.steps_left.get() > 1
+            && !self.is_time_to_look()
+            && !self.is_observed()
             && !self.ready.is_seeded()
             && self.ready.head_is(Ready::has_started)
     }
@@ -174,8 +153,7 @@ impl Scheduler {
         self.ready.peek_or_stale(0, Ready::prefetch_frames);
     }
 
-    /// Takes the loop's next step, which is counted apart: to `next`, which was taken off
-    /// the queue.
+    /// Takes the loop's next step: to `next`, which was taken off the queue.
     #[inline(always)]
     fn way_to(&self, next: Ready) -> To {
         let (raw, way) = next.into_way();
