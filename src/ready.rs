@@ -82,7 +82,7 @@ impl<T: Default> ReadyQueue<T> {
     #[inline(always)]
     pub(crate) fn skip(&self) {
         debug_assert!(self.is_empty());
-        let next = self.head.get().wrapping_add(Self::SIZE);
+        let next = self.after(self.head.get());
         self.head.set(next);
         self.tail.set(next);
     }
@@ -90,6 +90,11 @@ impl<T: Default> ReadyQueue<T> {
     #[inline(always)]
     pub(crate) fn is_empty(&self) -> bool {
         self.tail.get() == self.head.get()
+    }
+
+    #[inline(always)]
+    fn after(&self, offset: usize) -> usize {
+        offset.wrapping_add(Self::SIZE)
     }
 
     /// Valid until the next `replace`.
@@ -113,7 +118,7 @@ impl<T: Default> ReadyQueue<T> {
             self.grow();
         }
         let result = self.fill(fill);
-        self.tail.set(self.tail.get().wrapping_add(Self::SIZE));
+        self.tail.set(self.after(self.tail.get()));
         result
     }
 
@@ -124,10 +129,12 @@ impl<T: Default> ReadyQueue<T> {
         if self.bytes() > self.mask.get() {
             return false;
         }
+        let (slot, next) = (self.slot(self.tail.get()), self.after(self.tail.get()));
         match item() {
             Some(item) => {
-                self.fill(|slot| *slot = item);
-                self.tail.set(self.tail.get().wrapping_add(Self::SIZE));
+                // SAFETY: as in `fill`; `item` has left the queue alone.
+                unsafe { *slot = item };
+                self.tail.set(next);
                 true
             }
             None => false,
@@ -151,7 +158,7 @@ impl<T: Default> ReadyQueue<T> {
             self.pick_head(pick);
         }
         let head = self.head.get();
-        self.head.set(head.wrapping_add(Self::SIZE));
+        self.head.set(self.after(head));
         // SAFETY: the slots from head to tail hold items that are taken once.
         // This one is outside of them from now on.
         Some(unsafe { self.slot(head).read() })
@@ -193,7 +200,7 @@ impl<T: Default> ReadyQueue<T> {
         if !wanted(&item) {
             return None;
         }
-        self.head.set(head.wrapping_add(Self::SIZE));
+        self.head.set(self.after(head));
         Some(item)
     }
 
@@ -211,8 +218,8 @@ impl<T: Default> ReadyQueue<T> {
         // one goes if the queue is full.
         let first = unsafe { self.slot(head).read() };
         let result = self.fill(fill);
-        self.head.set(head.wrapping_add(Self::SIZE));
-        self.tail.set(tail.wrapping_add(Self::SIZE));
+        self.head.set(self.after(head));
+        self.tail.set(self.after(tail));
         (first, result)
     }
 

@@ -394,10 +394,12 @@ impl Scheduler {
         }
     }
 
-    /// As [`wake`](Self::wake), where that takes a few steps only; says whether it does.
+    /// As [`wake`](Self::wake), in a run that is not watched, where that takes a few steps
+    /// only; says whether it does.
     #[inline(always)]
     pub(crate) fn wake_swiftly(&self, raw: Raw) -> bool {
-        !self.is_observed() && self.ready.push_in_room(|| raw.wake_plain())
+        debug_assert!(!self.is_observed());
+        self.ready.push_in_room(|| raw.wake_plain())
     }
 
     /// Lets a coroutine notice what is due, if it is parked where that may be

@@ -163,7 +163,8 @@ impl State {
 
     #[inline(never)]
     fn hand_on(&self) {
-        match self.queue.take_swiftly(Tag::Plain, Caller::now()) {
+        let next = scheduler::plain().and_then(|s| self.queue.take_swiftly(Tag::Plain, s));
+        match next {
             Some(next) => self.holder.set(Some(next)),
             None => self.hand_on_after_search(),
         }

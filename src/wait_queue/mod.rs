@@ -38,7 +38,7 @@ use crate::scheduler::{self, Scheduler};
 use crate::suspend::{self, Park};
 
 pub use node::{Crowd, Node, Tag, Waiter};
-use node::{Ends, Head, Link, Links};
+use node::{Ends, Head, Links};
 
 /// Who serves a queue: the running coroutine, or a thread without a runtime.
 #[derive(Clone, Copy)]
@@ -64,16 +64,6 @@ impl<'a> Caller<'a> {
             scheduler: suspend::arrive(),
             waiter: None,
         }
-    }
-
-    /// The caller of a suspension point, if nothing can be due and the short ways may be
-    /// taken. All that it needs to ask is asked here.
-    #[inline(always)]
-    pub(crate) fn plain() -> Option<Caller<'a>> {
-        Some(Caller {
-            scheduler: Some(scheduler::plain()?),
-            waiter: None,
-        })
     }
 
     /// One that waits itself.
@@ -119,32 +109,34 @@ impl<T> WaitQueue<T> {
         }
     }
 
+    /// The links of the next node at the end.
+    #[inline(always)]
+    fn next_links(&self, waiter: *const Waiter, raw: Raw) -> Links {
+        Links {
+            raw,
+            ends: Cell::new(&self.ends),
+            prev: Cell::new(self.ends.first.get().and(self.ends.last.get())),
+            next: Cell::new(None),
+            waiter,
+        }
+    }
+
     /// Puts a node at the end.
     ///
     /// # Safety
-    /// The node is in no queue, and is not moved or dropped before it is unlinked. Queue
-    /// and waiter live as long as it is in the queue.
+    /// The node is in no queue, has the [next links](Self::next_links), and is not moved or
+    /// dropped before it is unlinked. Queue and waiter live as long as it is in the queue.
     #[inline(always)]
-    unsafe fn push(&self, node: &Node<T>, waiter: *const Waiter, raw: Raw, sibling: Link) {
+    unsafe fn push(&self, node: &Node<T>) {
         let place = node.place();
-        let last = self.ends.first.get().and(self.ends.last.get());
-        self.ends.last.set(Some(place));
-        // SAFETY: the node is in no queue; those of this queue are valid, and so is the
-        // waiter.
+        // SAFETY: its links were written; the nodes of this queue are valid.
         unsafe {
-            node.head.write(Links {
-                ends: Cell::new(&self.ends),
-                prev: Cell::new(last),
-                next: Cell::new(None),
-                sibling,
-                waiter,
-                raw,
-            });
-            match last {
+            match Head::links(place).prev.get() {
                 Some(last) => Head::links(last).next.set(Some(place)),
                 None => self.ends.first.set(Some(place)),
             }
         }
+        self.ends.last.set(Some(place));
     }
 
     /// Whether nobody stands in it; false also if all who do are passed over.
@@ -167,7 +159,7 @@ impl<T> WaitQueue<T> {
         let serves = unsafe {
             let links = Head::links(first);
             !caller.is(links.waiter)
-                && links.waits()
+                && Waiter::waits(links.waiter)
                 && links.raw.is_parked()
                 && wanted(first.as_ref().mark.get().tag)
         };
@@ -209,33 +201,37 @@ impl<T> WaitQueue<T> {
     #[inline(always)]
     fn serve(&self, caller: Caller<'_>, wanted: impl Fn(Tag) -> bool) -> Option<NonNull<Node<T>>> {
         self.ends.first.get()?;
-        self.serve_swiftly(caller, &wanted).or_else(|| {
+        let scheduler = caller.scheduler.filter(|scheduler| !scheduler.is_observed());
+        let served = scheduler.and_then(|s| self.serve_swiftly(s, caller.waiter, &wanted));
+        served.or_else(|| {
             hint::cold_path();
             self.serve_after_search(caller, wanted)
         })
     }
 
-    /// As [`serve`](Self::serve), where that takes a few steps only: if it is simply the
-    /// first.
+    /// As [`serve`](Self::serve), in a run that is not watched, where that takes a few steps
+    /// only: if it is simply the first. `own` is the waiter of the caller.
     #[inline(always)]
     fn serve_swiftly(
         &self,
-        caller: Caller<'_>,
+        scheduler: &Scheduler,
+        own: Option<&Waiter>,
         wanted: impl Fn(Tag) -> bool,
     ) -> Option<NonNull<Node<T>>> {
-        let (first, scheduler) = (self.ends.first.get()?, caller.scheduler?);
+        let first = self.ends.first.get()?;
         // SAFETY: a node in a queue is valid, and so is its waiter; this one is the first.
         unsafe {
             let (head, links) = (first.as_ref(), Head::links(first));
-            let serves = !caller.is(links.waiter)
-                && links.waits()
+            let waiter = links.waiter;
+            let serves = own.is_none_or(|own| !ptr::eq(own, waiter))
+                && Waiter::waits(waiter)
                 && wanted(head.mark.get().tag)
                 && scheduler.wake_swiftly(links.raw);
             if !serves {
                 return None;
             }
             self.ends.remove_first(links);
-            head.serve(links);
+            head.serve(links, waiter);
         }
         Some(first.cast())
     }
@@ -253,7 +249,7 @@ impl<T> WaitQueue<T> {
             let (head, links) = (&node.as_ref().head, Head::links(node.cast()));
             scheduler.wake(links.raw);
             Head::unlink(node.cast());
-            head.serve(links);
+            head.serve(links, links.waiter);
         }
         Some(node)
     }
@@ -302,6 +298,24 @@ impl<T> WaitQueue<T> {
         Ok(())
     }
 
+    /// As [`give`](Self::give), in a run that is known to be [plain](Scheduler::is_plain).
+    ///
+    /// # Errors
+    /// As there.
+    #[inline(always)]
+    pub(crate) fn give_plainly(&self, value: T, scheduler: &Scheduler) -> Result<(), T> {
+        if self.is_empty() {
+            return Err(value);
+        }
+        let Some(node) = self.serve_swiftly(scheduler, None, |_| true) else {
+            hint::cold_path();
+            return self.give(value, Caller::now());
+        };
+        // SAFETY: its coroutine has not run since it was served.
+        unsafe { node.as_ref() }.put(value);
+        Ok(())
+    }
+
     /// Takes what the first waiter with this tag but the caller has brought, and ends
     /// its wait.
     #[inline(always)]
@@ -311,10 +325,11 @@ impl<T> WaitQueue<T> {
         unsafe { node.as_ref() }.take()
     }
 
-    /// As [`take`](Self::take), if who has brought it is simply the first.
+    /// As [`take`](Self::take), in a run that is known to be [plain](Scheduler::is_plain), if
+    /// who has brought it is simply the first.
     #[inline(always)]
-    pub(crate) fn take_swiftly(&self, tag: Tag, caller: Caller<'_>) -> Option<T> {
-        let node = self.serve_swiftly(caller, |other| other == tag)?;
+    pub(crate) fn take_swiftly(&self, tag: Tag, scheduler: &Scheduler) -> Option<T> {
+        let node = self.serve_swiftly(scheduler, None, |other| other == tag)?;
         // SAFETY: its coroutine has not run since it was served.
         unsafe { node.as_ref() }.take()
     }
@@ -333,6 +348,7 @@ impl<T> WaitQueue<T> {
         let Some(scheduler) = scheduler::current() else {
             return;
         };
+        let is_unobserved = !scheduler.is_observed();
         let mut next = self.ends.first.take();
         while let Some(place) = next {
             // SAFETY: a node in a queue is valid, and so is its waiter. Waking lets nobody
@@ -344,12 +360,14 @@ impl<T> WaitQueue<T> {
                     links.fetch_ahead(place, next);
                 }
                 links.ends.set(ptr::null());
-                if links.waits() && scheduler.wake_swiftly(links.raw) {
-                    head.serve(links);
+                let waiter = links.waiter;
+                let may_wake = is_unobserved && Waiter::waits(waiter);
+                if may_wake && scheduler.wake_swiftly(links.raw) {
+                    head.serve(links, waiter);
                 } else if links.accepts(Some(scheduler)) {
                     hint::cold_path();
                     scheduler.wake(links.raw);
-                    head.serve(links);
+                    head.serve(links, waiter);
                 }
             }
         }
@@ -441,10 +459,11 @@ impl<T> WaitQueue<T> {
                 unsafe { Head::unlink(self.0.place()) };
             }
         }
-        let node = Node::new(tag, value);
+        let links = self.next_links(ptr::null(), scheduler.running());
+        let node = Node::lone(links, tag, value);
         // SAFETY: the node is new, and unlinked when this frame is left; the queue lives
         // longer.
-        unsafe { self.push(&node, ptr::null(), scheduler.running(), None) };
+        unsafe { self.push(&node) };
         let standing = Standing(&node);
         // SAFETY: it was put into a queue.
         let links = unsafe { Head::links(node.place()) };

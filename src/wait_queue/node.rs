@@ -44,6 +44,17 @@ impl Waiter {
         self.served.get() != NONE
     }
 
+    /// Whether none of its nodes was served; so it is for null, which stands for the one of a
+    /// node that is in a queue.
+    ///
+    /// # Safety
+    /// The waiter is alive, or null.
+    #[inline(always)]
+    pub(super) unsafe fn waits(waiter: *const Waiter) -> bool {
+        // SAFETY: as the caller says.
+        waiter.is_null() || unsafe { !(*waiter).is_served() }
+    }
+
     /// The index of the node that was served.
     #[inline(always)]
     pub(crate) fn served(&self) -> Option<usize> {
@@ -105,9 +116,13 @@ impl<'env> Crowd<'env> {
             ..mark
         });
         let sibling = self.joined.replace(Some(node.place()));
+        node.head.sibling.set(MaybeUninit::new(sibling));
         // SAFETY: all three are borrowed for longer than this crowd lives, which unlinks
         // the node; it is in no queue yet.
-        unsafe { queue.push(node, self.waiter, self.raw, sibling) };
+        unsafe {
+            node.head.write(queue.next_links(self.waiter, self.raw));
+            queue.push(node);
+        }
     }
 }
 
@@ -116,9 +131,10 @@ impl Drop for Crowd<'_> {
     fn drop(&mut self) {
         let mut next = self.joined.get();
         while let Some(place) = next {
-            // SAFETY: what has joined outlives `'env`, and so us; so do the queues.
+            // SAFETY: what has joined outlives `'env`, and so us; so do the queues. Its
+            // sibling was told when it joined.
             unsafe {
-                next = Head::links(place).sibling;
+                next = place.as_ref().sibling.get().assume_init();
                 Head::unlink(place);
                 let mark = &place.as_ref().mark;
                 mark.set(Mark {
@@ -131,7 +147,13 @@ impl Drop for Crowd<'_> {
 }
 
 /// The part of a node that does not depend on what is handed over.
+///
+/// The order of its fields and those of the links is that of what a lone node begins with:
+/// nothing, then four words, then zeros to the end of the node, which are written two at a time.
+#[repr(C)]
 pub(super) struct Head {
+    /// The node that joined before it for the same waiter; written when it joins.
+    sibling: Cell<MaybeUninit<Link>>,
     /// Written when the node is put into a queue.
     links: UnsafeCell<MaybeUninit<Links>>,
     pub(super) mark: Cell<Mark>,
@@ -155,16 +177,15 @@ pub(super) struct Mark {
 /// A node in a queue is valid: it is borrowed until whoever put it there has taken it
 /// out. If its coroutine is leaked instead, so is the stack that it lies on; such a node
 /// stays until somebody passes over it.
+#[repr(C)]
 pub(super) struct Links {
+    pub(super) raw: Raw,
     /// The queue that it is in, null, or `SERVED`.
     pub(super) ends: Cell<*const Ends>,
     pub(super) prev: Cell<Link>,
     pub(super) next: Cell<Link>,
-    /// The node that joined before it for the same waiter.
-    pub(super) sibling: Link,
     /// Null for a node that is the only one of its coroutine.
     pub(super) waiter: *const Waiter,
-    pub(super) raw: Raw,
 }
 
 /// A place in a queue, with room for what is handed over.
@@ -176,12 +197,24 @@ pub struct Node<T> {
 }
 
 impl<T> Node<T> {
-    /// One that brings `value`, or waits for one.
+    /// One of several of a coroutine, that brings `value`, or waits for one.
     #[inline(always)]
     pub(crate) fn new(tag: Tag, value: Option<T>) -> Node<T> {
+        Node::with(MaybeUninit::uninit(), tag, value)
+    }
+
+    /// The only one of its coroutine, with the links that it is about to have.
+    #[inline(always)]
+    pub(super) fn lone(links: Links, tag: Tag, value: Option<T>) -> Node<T> {
+        Node::with(MaybeUninit::new(links), tag, value)
+    }
+
+    #[inline(always)]
+    fn with(links: MaybeUninit<Links>, tag: Tag, value: Option<T>) -> Node<T> {
         Node {
             head: Head {
-                links: UnsafeCell::new(MaybeUninit::uninit()),
+                sibling: Cell::new(MaybeUninit::uninit()),
+                links: UnsafeCell::new(links),
                 mark: Cell::new(Mark {
                     index: 0,
                     stands: false,
@@ -238,16 +271,6 @@ impl Ends {
 const SERVED: *const Ends = ptr::without_provenance(align_of::<Ends>());
 
 impl Links {
-    /// Whether no other node of the same waiter was served. This one is in a queue.
-    ///
-    /// # Safety
-    /// The waiter is alive.
-    #[inline(always)]
-    pub(super) unsafe fn waits(&self) -> bool {
-        // SAFETY: as the caller says.
-        self.waiter.is_null() || unsafe { !(*self.waiter).is_served() }
-    }
-
     /// Whether it was taken out of its queue to be served.
     #[inline(always)]
     pub(super) fn was_served(&self) -> bool {
@@ -273,7 +296,7 @@ impl Links {
     #[inline(always)]
     pub(super) unsafe fn accepts(&self, scheduler: Option<&Scheduler>) -> bool {
         // SAFETY: as the caller says.
-        let waits = unsafe { self.waits() };
+        let waits = unsafe { Waiter::waits(self.waiter) };
         let accepts = |s: &Scheduler| self.raw.accepts(s.ignores_shields());
         // Without a runtime there are only coroutines that were leaked.
         waits && scheduler.is_some_and(accepts)
@@ -284,13 +307,13 @@ impl Head {
     /// From here on its coroutine waits no more.
     ///
     /// # Safety
-    /// These are its links, it is in no queue, and its waiter is alive.
+    /// These are its links and its waiter, which is alive; it is in no queue.
     #[inline(always)]
-    pub(super) unsafe fn serve(&self, links: &Links) {
+    pub(super) unsafe fn serve(&self, links: &Links, waiter: *const Waiter) {
         links.ends.set(SERVED);
-        if !links.waiter.is_null() {
+        if !waiter.is_null() {
             // SAFETY: as the caller says.
-            unsafe { (*links.waiter).served.set(self.mark.get().index) };
+            unsafe { (*waiter).served.set(self.mark.get().index) };
         }
     }
 

@@ -17,6 +17,7 @@ use std::fmt;
 use std::panic::Location;
 
 use crate::coroutine::Awaited;
+use crate::scheduler;
 use crate::wait_queue::{Caller, Tag, WaitQueue};
 
 use super::error::{RecvError, SendError, TryRecvError, TrySendError};
@@ -50,6 +51,15 @@ impl<T> Chan<T> {
         self.buffer.borrow().len() < self.capacity
     }
 
+    /// Takes the first item that is buffered. Looks before it borrows, as that is two stores.
+    #[inline(always)]
+    fn pop(&self) -> Option<T> {
+        if self.buffer.borrow().is_empty() {
+            return None;
+        }
+        self.buffer.borrow_mut().pop_front()
+    }
+
     /// Sends an item, and waits for room.
     ///
     /// # Errors
@@ -57,11 +67,11 @@ impl<T> Chan<T> {
     #[inline(always)]
     #[track_caller]
     pub(super) fn send(&self, item: T) -> Result<(), SendError<T>> {
-        let Some(caller) = Caller::plain() else {
+        let Some(scheduler) = scheduler::plain() else {
             return self.send_apart(item);
         };
         // Who waits to receive is a receiver.
-        let Err(item) = self.receiving.give(item, caller) else {
+        let Err(item) = self.receiving.give_plainly(item, scheduler) else {
             return Ok(());
         };
         if self.receivers.get() == 0 || !self.sending.is_empty() {
@@ -96,20 +106,18 @@ impl<T> Chan<T> {
     #[inline(always)]
     #[track_caller]
     pub(super) fn recv(&self) -> Result<T, RecvError> {
-        let Some(caller) = Caller::plain() else {
+        let Some(scheduler) = scheduler::plain() else {
             return self.recv_apart();
         };
-        let item = self.buffer.borrow_mut().pop_front();
-        if let Some(item) = item {
+        if let Some(item) = self.pop() {
             if !self.sending.is_empty() {
-                self.refill(caller);
+                self.refill(Caller::now());
             }
             return Ok(item);
         }
         if !self.sending.is_empty() || self.senders.get() == 0 {
             return self.recv_apart();
         }
-        let scheduler = caller.needed("a receive that has to wait");
         (self.receiving)
             .wait_plainly(scheduler, None, self, Location::caller())
             .ok_or(RecvError)
@@ -166,8 +174,7 @@ impl<T> Chan<T> {
     /// As for `try_recv`.
     #[inline(always)]
     pub(in crate::sync) fn recv_now(&self, caller: Caller<'_>) -> Result<T, TryRecvError> {
-        let item = self.buffer.borrow_mut().pop_front();
-        if let Some(item) = item {
+        if let Some(item) = self.pop() {
             if !self.sending.is_empty() {
                 self.refill(caller);
             }

@@ -24,6 +24,7 @@ pub struct IntoIter<T> {
 impl<T> Iterator for Iter<'_, T> {
     type Item = T;
 
+    #[inline(always)]
     #[track_caller]
     fn next(&mut self) -> Option<T> {
         self.receiver.recv().ok()
@@ -43,6 +44,7 @@ impl<T> Iterator for TryIter<'_, T> {
 impl<T> Iterator for IntoIter<T> {
     type Item = T;
 
+    #[inline(always)]
     #[track_caller]
     fn next(&mut self) -> Option<T> {
         self.receiver.recv().ok()
