@@ -33,12 +33,11 @@ use std::panic::Location;
 use std::ptr::{self, NonNull};
 
 use crate::coroutine::Awaited;
-use crate::generator::raw::Raw;
 use crate::scheduler::{self, Scheduler};
 use crate::suspend::{self, Park};
 
 pub use node::{Crowd, Node, Tag, Waiter};
-use node::{Ends, Head, Links};
+use node::{Ends, Head};
 
 /// Who serves a queue: the running coroutine, or a thread without a runtime.
 #[derive(Clone, Copy)]
@@ -101,42 +100,20 @@ pub struct WaitQueue<T = ()> {
 impl<T> WaitQueue<T> {
     pub(crate) const fn new() -> WaitQueue<T> {
         WaitQueue {
-            ends: Ends {
-                first: Cell::new(None),
-                last: Cell::new(None),
-            },
+            ends: Ends::new(),
             _nodes: PhantomData,
-        }
-    }
-
-    /// The links of the next node at the end.
-    #[inline(always)]
-    fn next_links(&self, waiter: *const Waiter, raw: Raw) -> Links {
-        Links {
-            raw,
-            ends: Cell::new(&self.ends),
-            prev: Cell::new(self.ends.first.get().and(self.ends.last.get())),
-            next: Cell::new(None),
-            waiter,
         }
     }
 
     /// Puts a node at the end.
     ///
     /// # Safety
-    /// The node is in no queue, has the [next links](Self::next_links), and is not moved or
+    /// The node knows its coroutine, is in no queue, linked to nobody, and is not moved or
     /// dropped before it is unlinked. Queue and waiter live as long as it is in the queue.
     #[inline(always)]
     unsafe fn push(&self, node: &Node<T>) {
-        let place = node.place();
-        // SAFETY: its links were written; the nodes of this queue are valid.
-        unsafe {
-            match Head::links(place).prev.get() {
-                Some(last) => Head::links(last).next.set(Some(place)),
-                None => self.ends.first.set(Some(place)),
-            }
-        }
-        self.ends.last.set(Some(place));
+        // SAFETY: as the caller says.
+        unsafe { self.ends.push(node.place()) };
     }
 
     /// Whether nobody stands in it; false also if all who do are passed over.
@@ -157,11 +134,12 @@ impl<T> WaitQueue<T> {
         let first = self.ends.first.get()?;
         // SAFETY: a node in a queue is valid, and so is its waiter.
         let serves = unsafe {
-            let links = Head::links(first);
-            !caller.is(links.waiter)
-                && Waiter::waits(links.waiter)
-                && links.raw.is_parked()
-                && wanted(first.as_ref().mark.get().tag)
+            let head = first.as_ref();
+            let waiter = head.waiter();
+            !caller.is(waiter)
+                && Waiter::waits(waiter)
+                && head.raw().is_parked()
+                && wanted(head.tag)
         };
         match caller.scheduler {
             Some(scheduler) if serves => Some((first.cast(), scheduler)),
@@ -180,15 +158,16 @@ impl<T> WaitQueue<T> {
         let mut next = self.ends.first.get();
         while let Some(place) = next {
             // SAFETY: a node in a queue is valid.
-            let (links, tag) = unsafe { (Head::links(place), place.as_ref().mark.get().tag) };
-            next = links.next.get();
-            if caller.is(links.waiter) {
+            let head = unsafe { place.as_ref() };
+            next = head.next.get();
+            if caller.is(head.waiter()) {
                 continue;
             }
-            // SAFETY: the waiter of a node in a queue is valid.
-            if !unsafe { links.accepts(caller.scheduler) } {
+            let tag = head.tag;
+            // SAFETY: it is in a queue.
+            if !unsafe { head.accepts(caller.scheduler) } {
                 // SAFETY: the node is valid, and we are its queue.
-                unsafe { Head::unlink(place) };
+                unsafe { self.ends.unlink(place) };
             } else if wanted(tag) {
                 return Some((place.cast(), caller.scheduler?));
             }
@@ -221,17 +200,17 @@ impl<T> WaitQueue<T> {
         let first = self.ends.first.get()?;
         // SAFETY: a node in a queue is valid, and so is its waiter; this one is the first.
         unsafe {
-            let (head, links) = (first.as_ref(), Head::links(first));
-            let waiter = links.waiter;
+            let head = first.as_ref();
+            let waiter = head.waiter();
             let serves = own.is_none_or(|own| !ptr::eq(own, waiter))
                 && Waiter::waits(waiter)
-                && wanted(head.mark.get().tag)
-                && scheduler.wake_swiftly(links.raw);
+                && wanted(head.tag)
+                && scheduler.wake_swiftly(head.raw());
             if !serves {
                 return None;
             }
-            self.ends.remove_first(links);
-            head.serve(links, waiter);
+            self.ends.remove_first(head);
+            head.serve(waiter);
         }
         Some(first.cast())
     }
@@ -246,10 +225,10 @@ impl<T> WaitQueue<T> {
         let (node, scheduler) = self.find(caller, wanted)?;
         // SAFETY: a node in a queue is valid, and so is its waiter.
         unsafe {
-            let (head, links) = (&node.as_ref().head, Head::links(node.cast()));
-            scheduler.wake(links.raw);
-            Head::unlink(node.cast());
-            head.serve(links, links.waiter);
+            let head = &node.as_ref().head;
+            scheduler.wake(head.raw());
+            self.ends.unlink(node.cast());
+            head.serve(head.waiter());
         }
         Some(node)
     }
@@ -259,7 +238,7 @@ impl<T> WaitQueue<T> {
     pub(crate) fn first(&self, caller: Caller<'_>) -> Option<Tag> {
         let (node, _) = self.find(caller, |_| true)?;
         // SAFETY: a node in a queue is valid.
-        Some(unsafe { node.as_ref() }.head.mark.get().tag)
+        Some(unsafe { node.as_ref() }.head.tag)
     }
 
     /// Whether the first waiter is the caller, or there is none.
@@ -267,18 +246,18 @@ impl<T> WaitQueue<T> {
         let mut next = self.ends.first.get();
         while let Some(place) = next {
             // SAFETY: a node in a queue is valid.
-            let links = unsafe { Head::links(place) };
-            next = links.next.get();
+            let head = unsafe { place.as_ref() };
+            next = head.next.get();
             // Not whether it accepts: it runs, and its own frames tell what it can meet.
-            if caller.is(links.waiter) {
+            if caller.is(head.waiter()) {
                 return true;
             }
-            // SAFETY: as above, and so is its waiter.
+            // SAFETY: as above, and we are its queue.
             unsafe {
-                if links.accepts(caller.scheduler) {
+                if head.accepts(caller.scheduler) {
                     return false;
                 }
-                Head::unlink(place);
+                self.ends.unlink(place);
             }
         }
         true
@@ -339,7 +318,7 @@ impl<T> WaitQueue<T> {
     pub(crate) fn nudge(&self, caller: Caller<'_>) {
         if let Some((node, scheduler)) = self.find(caller, |_| true) {
             // SAFETY: a node in a queue is valid.
-            scheduler.wake(unsafe { Head::links(node.cast()) }.raw);
+            scheduler.wake(unsafe { node.as_ref().head.raw() });
         }
     }
 
@@ -354,20 +333,22 @@ impl<T> WaitQueue<T> {
             // SAFETY: a node in a queue is valid, and so is its waiter. Waking lets nobody
             // run, so the rest of them, which are in no queue now, stay where they are.
             unsafe {
-                let (head, links) = (place.as_ref(), Head::links(place));
-                next = links.next.get();
+                let head = place.as_ref();
+                next = head.next.get();
                 if let Some(next) = next {
-                    links.fetch_ahead(place, next);
+                    head.fetch_ahead(next);
                 }
-                links.ends.set(ptr::null());
-                let waiter = links.waiter;
+                let waiter = head.waiter();
                 let may_wake = is_unobserved && Waiter::waits(waiter);
-                if may_wake && scheduler.wake_swiftly(links.raw) {
-                    head.serve(links, waiter);
-                } else if links.accepts(Some(scheduler)) {
+                if may_wake && scheduler.wake_swiftly(head.raw()) {
+                    head.serve(waiter);
+                } else {
                     hint::cold_path();
-                    scheduler.wake(links.raw);
-                    head.serve(links, waiter);
+                    head.leaves();
+                    if head.accepts(Some(scheduler)) {
+                        scheduler.wake(head.raw());
+                        head.serve(waiter);
+                    }
                 }
             }
         }
@@ -450,25 +431,23 @@ impl<T> WaitQueue<T> {
         what: &dyn Awaited,
         at: &'static Location<'static>,
     ) -> (bool, Option<T>) {
-        /// Unlinks a node.
-        struct Standing<'a, T>(&'a Node<T>);
+        /// Takes a node out of its queue.
+        struct Standing<'a, T>(&'a WaitQueue<T>, &'a Node<T>);
         impl<T> Drop for Standing<'_, T> {
             #[inline(always)]
             fn drop(&mut self) {
-                // SAFETY: the node is borrowed, and so is its queue in the frame around us.
-                unsafe { Head::unlink(self.0.place()) };
+                // SAFETY: both are borrowed, and the node was put into this queue.
+                unsafe { self.0.ends.unlink(self.1.place()) };
             }
         }
-        let links = self.next_links(ptr::null(), scheduler.running());
-        let node = Node::lone(links, tag, value);
+        let node = Node::lone(scheduler.running(), tag, value);
         // SAFETY: the node is new, and unlinked when this frame is left; the queue lives
         // longer.
         unsafe { self.push(&node) };
-        let standing = Standing(&node);
-        // SAFETY: it was put into a queue.
-        let links = unsafe { Head::links(node.place()) };
+        let standing = Standing(self, &node);
+        let head = &node.head;
         let is_served = park.on(scheduler, what, at)
-            && (links.was_served() || until_served(links, park, scheduler, what, at));
+            && (head.was_served() || until_served(head, park, scheduler, what, at));
         if is_served {
             // Whoever has served it has taken it out of the queue.
             mem::forget(standing);
@@ -483,14 +462,14 @@ impl<T> WaitQueue<T> {
 #[cold]
 #[inline(never)]
 fn until_served(
-    links: &Links,
+    head: &Head,
     park: Park,
     scheduler: &Scheduler,
     what: &dyn Awaited,
     at: &'static Location<'static>,
 ) -> bool {
     while park.again().on(scheduler, what, at) {
-        if links.was_served() {
+        if head.was_served() {
             return true;
         }
     }

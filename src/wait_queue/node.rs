@@ -1,6 +1,6 @@
 //! The nodes of a wait queue, and who they stand for.
 
-use std::cell::{Cell, UnsafeCell};
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
@@ -108,21 +108,22 @@ impl<'env> Crowd<'env> {
     /// It stands in a queue already.
     #[inline(always)]
     pub(crate) fn join<T>(&self, queue: &'env WaitQueue<T>, node: &'env Node<T>, index: usize) {
-        let mark = node.head.mark.get();
-        assert!(!mark.stands, "a node stands in one queue");
-        node.head.mark.set(Mark {
-            index: narrow(index),
-            stands: true,
-            ..mark
-        });
-        let sibling = self.joined.replace(Some(node.place()));
-        node.head.sibling.set(MaybeUninit::new(sibling));
+        let head = &node.head;
+        assert!(!head.has_joined.get(), "a node stands in one queue");
+        head.joined.set(MaybeUninit::new(Joined {
+            waiter: self.waiter,
+            ends: &queue.ends,
+            sibling: self.joined.replace(Some(node.place())),
+        }));
+        head.raw.set(MaybeUninit::new(self.raw));
+        head.prev.set(None);
+        head.next.set(None);
+        head.index.set(narrow(index));
+        head.stage.set(Stage::Stands);
+        head.has_joined.set(true);
         // SAFETY: all three are borrowed for longer than this crowd lives, which unlinks
         // the node; it is in no queue yet.
-        unsafe {
-            node.head.write(queue.next_links(self.waiter, self.raw));
-            queue.push(node);
-        }
+        unsafe { queue.push(node) };
     }
 }
 
@@ -131,61 +132,64 @@ impl Drop for Crowd<'_> {
     fn drop(&mut self) {
         let mut next = self.joined.get();
         while let Some(place) = next {
-            // SAFETY: what has joined outlives `'env`, and so us; so do the queues. Its
-            // sibling was told when it joined.
+            // SAFETY: what has joined outlives `'env`, and so us; so do the queues.
             unsafe {
-                next = place.as_ref().sibling.get().assume_init();
-                Head::unlink(place);
-                let mark = &place.as_ref().mark;
-                mark.set(Mark {
-                    stands: false,
-                    ..mark.get()
-                });
+                let head = place.as_ref();
+                let joined = head.joined.get().assume_init();
+                next = joined.sibling;
+                (*joined.ends).unlink(place);
+                head.has_joined.set(false);
             }
         }
     }
 }
 
-/// The part of a node that does not depend on what is handed over.
-///
-/// The order of its fields and those of the links is that of what a lone node begins with:
-/// nothing, then four words, then zeros to the end of the node, which are written two at a time.
-#[repr(C)]
-pub(super) struct Head {
-    /// The node that joined before it for the same waiter; written when it joins.
-    sibling: Cell<MaybeUninit<Link>>,
-    /// Written when the node is put into a queue.
-    links: UnsafeCell<MaybeUninit<Links>>,
-    pub(super) mark: Cell<Mark>,
-}
-
-/// What a node says of itself: eight bytes, with none left out, so that they are written at
-/// once.
+/// What a node of several knows besides.
 #[derive(Clone, Copy)]
-#[repr(C, align(8))]
-pub(super) struct Mark {
-    /// What its waiter knows it by.
-    index: u32,
-    /// A crowd will take it out.
-    stands: bool,
-    pub(super) tag: Tag,
-    unused: u16,
+struct Joined {
+    waiter: *const Waiter,
+    ends: *const Ends,
+    /// The node that joined before it for the same waiter.
+    sibling: Link,
 }
 
-/// How a node is linked, and for whom.
+/// Where a node is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Stage {
+    /// In its queue, or about to be put there.
+    Stands,
+    /// Taken out.
+    Left,
+    /// Taken out to be served.
+    Served,
+}
+
+/// The part of a node that does not depend on what is handed over.
 ///
 /// A node in a queue is valid: it is borrowed until whoever put it there has taken it
 /// out. If its coroutine is leaked instead, so is the stack that it lies on; such a node
 /// stays until somebody passes over it.
+///
+/// What a wait costs is counted in stores. So what only some nodes need is left unwritten in
+/// the others, and what begins as zero lies together, to be written by the word pair.
 #[repr(C)]
-pub(super) struct Links {
-    pub(super) raw: Raw,
-    /// The queue that it is in, null, or `SERVED`.
-    pub(super) ends: Cell<*const Ends>,
+pub(super) struct Head {
+    /// Written when it joins a crowd.
+    joined: Cell<MaybeUninit<Joined>>,
+    /// Written before it is put into a queue.
+    raw: Cell<MaybeUninit<Raw>>,
     pub(super) prev: Cell<Link>,
     pub(super) next: Cell<Link>,
-    /// Null for a node that is the only one of its coroutine.
-    pub(super) waiter: *const Waiter,
+    /// What its waiter knows it by.
+    index: Cell<u32>,
+    /// Bytes, so that they are read as they are written: a load that is wider than the store
+    /// before it waits until that is in memory.
+    stage: Cell<Stage>,
+    pub(super) tag: Tag,
+    /// A crowd will take it out. If not, it is the only one of its coroutine.
+    has_joined: Cell<bool>,
+    unused: u8,
 }
 
 /// A place in a queue, with room for what is handed over.
@@ -203,24 +207,25 @@ impl<T> Node<T> {
         Node::with(MaybeUninit::uninit(), tag, value)
     }
 
-    /// The only one of its coroutine, with the links that it is about to have.
+    /// The only one of the coroutine `raw`.
     #[inline(always)]
-    pub(super) fn lone(links: Links, tag: Tag, value: Option<T>) -> Node<T> {
-        Node::with(MaybeUninit::new(links), tag, value)
+    pub(super) fn lone(raw: Raw, tag: Tag, value: Option<T>) -> Node<T> {
+        Node::with(MaybeUninit::new(raw), tag, value)
     }
 
     #[inline(always)]
-    fn with(links: MaybeUninit<Links>, tag: Tag, value: Option<T>) -> Node<T> {
+    fn with(raw: MaybeUninit<Raw>, tag: Tag, value: Option<T>) -> Node<T> {
         Node {
             head: Head {
-                sibling: Cell::new(MaybeUninit::uninit()),
-                links: UnsafeCell::new(links),
-                mark: Cell::new(Mark {
-                    index: 0,
-                    stands: false,
-                    tag,
-                    unused: 0,
-                }),
+                joined: Cell::new(MaybeUninit::uninit()),
+                raw: Cell::new(raw),
+                prev: Cell::new(None),
+                next: Cell::new(None),
+                index: Cell::new(0),
+                stage: Cell::new(Stage::Stands),
+                tag,
+                has_joined: Cell::new(false),
+                unused: 0,
             },
             slot: Cell::new(value),
         }
@@ -247,115 +252,148 @@ impl<T> Node<T> {
 
 pub(super) struct Ends {
     pub(super) first: Cell<Link>,
-    /// Says nothing while there is no first.
-    pub(super) last: Cell<Link>,
+    /// Says nothing unless there are two.
+    last: Cell<Link>,
 }
 
 impl Ends {
+    pub(super) const fn new() -> Ends {
+        Ends {
+            first: Cell::new(None),
+            last: Cell::new(None),
+        }
+    }
+
+    /// Puts a node at the end.
+    ///
+    /// # Safety
+    /// It is new to this queue, linked to nobody, and stays valid while it is there.
+    #[inline(always)]
+    pub(super) unsafe fn push(&self, place: NonNull<Head>) {
+        let Some(first) = self.first.get() else {
+            return self.first.set(Some(place));
+        };
+        // SAFETY: nodes in a queue are valid, and so is the new one.
+        unsafe {
+            let has_two = first.as_ref().next.get();
+            let last = has_two.and(self.last.get()).unwrap_or(first);
+            last.as_ref().next.set(Some(place));
+            place.as_ref().prev.set(Some(last));
+        }
+        self.last.set(Some(place));
+    }
+
     /// Takes out the first node, to be served at once.
     ///
     /// # Safety
-    /// These are its links; it is the first.
+    /// This is the first.
     #[inline(always)]
-    pub(super) unsafe fn remove_first(&self, links: &Links) {
-        let next = links.next.get();
+    pub(super) unsafe fn remove_first(&self, head: &Head) {
+        let next = head.next.get();
         self.first.set(next);
         if let Some(next) = next {
             // SAFETY: a node in a queue is valid.
-            unsafe { Head::links(next) }.prev.set(None);
+            unsafe { next.as_ref() }.prev.set(None);
+        }
+    }
+
+    /// Takes a node out, if it still is in its queue.
+    ///
+    /// # Safety
+    /// The node is alive, and has been put into this queue.
+    #[inline(always)]
+    pub(super) unsafe fn unlink(&self, place: NonNull<Head>) {
+        // SAFETY: as the caller says; neighbours are in the queue, so valid.
+        unsafe {
+            let head = place.as_ref();
+            if head.stage.get() != Stage::Stands {
+                return;
+            }
+            head.stage.set(Stage::Left);
+            let (prev, next) = (head.prev.get(), head.next.get());
+            match prev {
+                Some(prev) => prev.as_ref().next.set(next),
+                None => self.first.set(next),
+            }
+            match next {
+                Some(next) => next.as_ref().prev.set(prev),
+                None => self.last.set(prev),
+            }
         }
     }
 }
 
-/// Stands for the queue of a node that was taken out to be served.
-const SERVED: *const Ends = ptr::without_provenance(align_of::<Ends>());
+impl Head {
+    /// Its coroutine.
+    ///
+    /// # Safety
+    /// It has been put into a queue.
+    #[inline(always)]
+    pub(super) unsafe fn raw(&self) -> Raw {
+        // SAFETY: that was written before.
+        unsafe { self.raw.get().assume_init() }
+    }
 
-impl Links {
+    /// Its waiter; null if it is the only one of its coroutine.
+    #[inline(always)]
+    pub(super) fn waiter(&self) -> *const Waiter {
+        match self.has_joined.get() {
+            // SAFETY: written when it joined.
+            true => unsafe { self.joined.get().assume_init() }.waiter,
+            false => ptr::null(),
+        }
+    }
+
     /// Whether it was taken out of its queue to be served.
     #[inline(always)]
     pub(super) fn was_served(&self) -> bool {
-        self.ends.get() == SERVED
+        self.stage.get() == Stage::Served
+    }
+
+    /// It was taken out of its queue.
+    #[inline(always)]
+    pub(super) fn leaves(&self) {
+        self.stage.set(Stage::Left);
+    }
+
+    /// From here on its coroutine waits no more.
+    ///
+    /// # Safety
+    /// This is its waiter, which is alive; it is in no queue.
+    #[inline(always)]
+    pub(super) unsafe fn serve(&self, waiter: *const Waiter) {
+        self.stage.set(Stage::Served);
+        if !waiter.is_null() {
+            // SAFETY: as the caller says.
+            unsafe { (*waiter).served.set(self.index.get()) };
+        }
+    }
+
+    /// Whether its coroutine takes what it is handed.
+    ///
+    /// # Safety
+    /// It is in a queue.
+    #[inline(always)]
+    pub(super) unsafe fn accepts(&self, scheduler: Option<&Scheduler>) -> bool {
+        // SAFETY: while it is in a queue its waiter is alive.
+        let (waits, raw) = unsafe { (Waiter::waits(self.waiter()), self.raw()) };
+        // Without a runtime there are only coroutines that were leaked.
+        waits && scheduler.is_some_and(|s| raw.accepts(s.ignores_shields()))
     }
 
     /// Asks the cache for what those who stand some places behind may have: stacks of who
     /// came one after another often lie at equal distances. A wrong guess costs nothing
     /// but itself.
+    ///
+    /// # Safety
+    /// As for [`raw`](Self::raw).
     #[inline(always)]
-    pub(super) fn fetch_ahead(&self, own: NonNull<Head>, next: NonNull<Head>) {
+    pub(super) unsafe fn fetch_ahead(&self, next: NonNull<Head>) {
         const PLACES: usize = 8;
-        let distance = next.addr().get().wrapping_sub(own.addr().get());
-        let ahead = distance.wrapping_mul(PLACES);
-        prefetch(own.addr().get().wrapping_add(ahead));
-        self.raw.prefetch_wake(ahead);
-    }
-
-    /// Whether the waiter takes what it is handed.
-    ///
-    /// # Safety
-    /// The waiter is alive.
-    #[inline(always)]
-    pub(super) unsafe fn accepts(&self, scheduler: Option<&Scheduler>) -> bool {
+        let own = NonNull::from(self).addr().get();
+        let ahead = next.addr().get().wrapping_sub(own).wrapping_mul(PLACES);
+        prefetch(own.wrapping_add(ahead));
         // SAFETY: as the caller says.
-        let waits = unsafe { Waiter::waits(self.waiter) };
-        let accepts = |s: &Scheduler| self.raw.accepts(s.ignores_shields());
-        // Without a runtime there are only coroutines that were leaked.
-        waits && scheduler.is_some_and(accepts)
-    }
-}
-
-impl Head {
-    /// From here on its coroutine waits no more.
-    ///
-    /// # Safety
-    /// These are its links and its waiter, which is alive; it is in no queue.
-    #[inline(always)]
-    pub(super) unsafe fn serve(&self, links: &Links, waiter: *const Waiter) {
-        links.ends.set(SERVED);
-        if !waiter.is_null() {
-            // SAFETY: as the caller says.
-            unsafe { (*waiter).served.set(self.mark.get().index) };
-        }
-    }
-
-    /// # Safety
-    /// The node is alive and in no queue.
-    #[inline(always)]
-    pub(super) unsafe fn write(&self, links: Links) {
-        // SAFETY: nobody else looks at the links of a node that is in no queue.
-        unsafe { (*self.links.get()).write(links) };
-    }
-
-    /// # Safety
-    /// The node is alive, and has been put into a queue.
-    #[inline(always)]
-    pub(super) unsafe fn links<'a>(place: NonNull<Head>) -> &'a Links {
-        // SAFETY: the links were written when it was put there.
-        unsafe { (*place.as_ref().links.get()).assume_init_ref() }
-    }
-
-    /// Takes a node out of the queue that it is in, if it still is in one.
-    ///
-    /// # Safety
-    /// The node is alive, and has been put into a queue, which is alive if it is in it.
-    #[inline(always)]
-    pub(super) unsafe fn unlink(place: NonNull<Head>) {
-        // SAFETY: as the caller says; neighbours are in the queue, so valid.
-        unsafe {
-            let links = Head::links(place);
-            let ends = links.ends.replace(ptr::null());
-            if ends.is_null() || ends == SERVED {
-                return;
-            }
-            let ends = &*ends;
-            let (prev, next) = (links.prev.get(), links.next.get());
-            match prev {
-                Some(prev) => Head::links(prev).next.set(next),
-                None => ends.first.set(next),
-            }
-            match next {
-                Some(next) => Head::links(next).prev.set(prev),
-                None => ends.last.set(prev),
-            }
-        }
+        unsafe { self.raw() }.prefetch_wake(ahead);
     }
 }
