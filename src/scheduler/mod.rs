@@ -48,7 +48,7 @@ use crate::unwind::Payload;
 use stacks::Stacks;
 use stock::Watch;
 
-pub(crate) use current::{current, expect, needed, plain};
+pub(crate) use current::{current, expect, needed, plain, simply_plain};
 pub(crate) use end::run;
 pub(crate) use outside::{Message, Timer};
 

@@ -163,7 +163,8 @@ impl State {
 
     #[inline(never)]
     fn hand_on(&self) {
-        let next = scheduler::plain().and_then(|s| self.queue.take_swiftly(Tag::Plain, s));
+        let scheduler = scheduler::simply_plain();
+        let next = scheduler.and_then(|s| self.queue.take_swiftly(Tag::Plain, s));
         match next {
             Some(next) => self.holder.set(Some(next)),
             None => self.hand_on_after_search(),
