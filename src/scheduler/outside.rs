@@ -81,9 +81,7 @@ impl Scheduler {
             self.fire_due(self.clock.now());
         }
         let has_come = |time| self.clock.real_now() >= time;
-        if self.trims_on.get().is_some_and(has_come)
-            || self.steps() % STEPS_TO_TRIM < STEPS
-        {
+        if self.trims_on.get().is_some_and(has_come) || self.steps() % STEPS_TO_TRIM < STEPS {
             self.trim();
         }
     }

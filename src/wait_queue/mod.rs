@@ -180,7 +180,9 @@ impl<T> WaitQueue<T> {
     #[inline(always)]
     fn serve(&self, caller: Caller<'_>, wanted: impl Fn(Tag) -> bool) -> Option<NonNull<Node<T>>> {
         self.ends.first.get()?;
-        let scheduler = caller.scheduler.filter(|scheduler| !scheduler.is_observed());
+        let scheduler = caller
+            .scheduler
+            .filter(|scheduler| !scheduler.is_observed());
         let served = scheduler.and_then(|s| self.serve_swiftly(s, caller.waiter, &wanted));
         served.or_else(|| {
             hint::cold_path();
