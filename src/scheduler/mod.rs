@@ -276,33 +276,6 @@ impl Scheduler {
         }
     }
 
-    /// How many steps were taken.
-    fn steps(&self) -> usize {
-        self.ready.taken() / STEP
-    }
-
-    /// Whether it is time for the loop to look outside.
-    #[inline(always)]
-    fn is_time_to_look(&self) -> bool {
-        self.ready.taken() >= self.look_at.get()
-    }
-
-    /// The next look outside shall be after the step with this count.
-    #[inline(always)]
-    fn look_after(&self, count: usize) {
-        self.look_at.set(count);
-        self.set_short();
-    }
-
-    #[inline(always)]
-    fn set_short(&self) {
-        let is_plain = self.specials.get() == 0;
-        self.short_until.set(match is_plain {
-            true => self.look_at.get(),
-            false => 0,
-        });
-    }
-
     /// Whether nothing is pending in the running coroutine, nobody watches, and the queue is
     /// plainly first in, first out.
     #[inline(always)]

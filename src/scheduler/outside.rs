@@ -59,6 +59,33 @@ impl Scheduler {
         self.timers.borrow_mut().insert(deadline, timer)
     }
 
+    /// How many steps were taken.
+    pub(super) fn steps(&self) -> usize {
+        self.ready.taken() / STEP
+    }
+
+    /// Whether it is time for the loop to look outside.
+    #[inline(always)]
+    pub(super) fn is_time_to_look(&self) -> bool {
+        self.ready.taken() >= self.look_at.get()
+    }
+
+    /// The next look outside shall be after the step with this count.
+    #[inline(always)]
+    pub(super) fn look_after(&self, count: usize) {
+        self.look_at.set(count);
+        self.set_short();
+    }
+
+    #[inline(always)]
+    pub(super) fn set_short(&self) {
+        let is_plain = self.specials.get() == 0;
+        self.short_until.set(match is_plain {
+            true => self.look_at.get(),
+            false => 0,
+        });
+    }
+
     /// Wakes whoever has waited for other threads, for a descriptor or for a time
     /// that has come. A look at none of them is three loads.
     #[inline(always)]

@@ -11,7 +11,7 @@
 //! ```text
 //!  WaitQueue            stack of one waiter     stack of another
 //! ┌───────┐  first      ┌──────────────┐ next   ┌──────────────┐
-//! │ ends  │────────────▶│ Node  links  │───────▶│ Node  links  │
+//! │ ends  │────────────▶│ Node  head   │───────▶│ Node  head   │
 //! │       │──┐          │       slot   │◀───────│       slot   │
 //! └───────┘  │ last     └──────┬───────┘ prev   └──────┬───────┘
 //!            └─────────────────┼────────────────▶      │
