@@ -29,7 +29,7 @@ impl Scheduler {
     /// With nobody else there, and no time to look outside, there is no switch.
     #[inline(always)]
     pub(crate) fn yields_shortly(&self) -> bool {
-        if self.ready.taken() < self.short_until.get() {
+        if self.ready.taken() < self.short_until.get() || self.is_short_after_all() {
             if self.ready.is_empty() {
                 self.ready.skip();
                 return true;
@@ -46,6 +46,13 @@ impl Scheduler {
         }
         hint::cold_path();
         false
+    }
+
+    /// What is special may be elsewhere.
+    #[cold]
+    #[inline(never)]
+    fn is_short_after_all(&self) -> bool {
+        !self.is_time_to_look() && self.is_plain()
     }
 
     /// Takes the place of the next in line, and goes there.
