@@ -231,8 +231,8 @@ impl<T: Default> ReadyQueue<T> {
             return None;
         }
         let slot = self.slot(self.head.get().wrapping_add(ahead * Self::SIZE));
-        // SAFETY: the slots from head to tail hold items. They are written to by
-        // `push` and `replace` only; `look` calls neither.
+        // SAFETY: the slots from head to tail hold items. `look` calls nothing that writes to
+        // them.
         Some(look(unsafe { &*slot }))
     }
 
@@ -241,8 +241,8 @@ impl<T: Default> ReadyQueue<T> {
     #[inline(always)]
     pub(crate) fn peek_or_stale<R>(&self, ahead: usize, look: impl FnOnce(&T) -> R) -> R {
         let slot = self.slot(self.head.get().wrapping_add(ahead * Self::SIZE));
-        // SAFETY: a slot is written to by `push` and `replace` only; `look` calls
-        // neither. A stale item is data that drops nothing.
+        // SAFETY: `look` calls nothing that writes to a slot. A stale item is data that drops
+        // nothing.
         look(unsafe { &*slot })
     }
 

@@ -98,7 +98,7 @@ impl Ready {
     /// The stack of one that has started.
     #[inline(always)]
     pub(crate) fn stack(&self) -> Option<Raw> {
-        // SAFETY: `suspended` made it from a stack.
+        // SAFETY: `suspended` or `set_leaving` made it from a stack.
         self.has_started()
             .then(|| unsafe { Raw::from_address(self.who) })
     }
@@ -149,7 +149,7 @@ impl Ready {
     #[inline(always)]
     pub(crate) fn into_way(self) -> (Raw, To) {
         debug_assert!(TO_ANOTHER && self.has_started());
-        // SAFETY: `suspended` made it from a stack.
+        // SAFETY: `suspended` or `set_leaving` made it from a stack.
         let raw = unsafe { Raw::from_address(self.who) };
         (raw, To(self.frame.get()))
     }

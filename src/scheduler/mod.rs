@@ -176,8 +176,8 @@ impl Scheduler {
         let specials = usize::from(!probes.is_empty()) + usize::from(config.seed.is_some());
         Ok(Scheduler {
             current: Cell::new(stacks.reserve()),
-            look_at: Cell::new(0),
-            short_until: Cell::new(0),
+            look_at: Cell::new(STEPS * STEP),
+            short_until: Cell::new(if specials == 0 { STEPS * STEP } else { 0 }),
             specials: Cell::new(specials),
             ready: ReadyQueue::new(config.seed),
             the_loop: Loop::default(),

@@ -97,7 +97,7 @@ impl Scheduler {
     /// that.
     #[inline(always)]
     fn look(&self, at_descriptors: bool) {
-        self.look_after(self.ready.taken() + STEPS * STEP);
+        self.look_after(self.ready.taken().wrapping_add(STEPS * STEP));
         if self.inbox.has_mail() {
             self.take_mail();
         }

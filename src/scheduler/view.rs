@@ -22,7 +22,8 @@ impl Scheduler {
             ready,
             parked: live.saturating_sub(ready + 1),
             spawned: self.spawned.get(),
-            steps: self.steps() as u64,
+            // The one that asks is under way.
+            steps: self.steps().saturating_sub(1) as u64,
             longest_step: self.is_observed().then(|| self.longest_step.get()),
             woken_from_outside: self.woken.get(),
             stacks,

@@ -108,7 +108,7 @@ impl<'env> Crowd<'env> {
     /// It stands in a queue already.
     #[inline(always)]
     pub(crate) fn join<T>(&self, queue: &'env WaitQueue<T>, node: &'env Node<T>, index: usize) {
-        let head = &node.head;
+        let (head, index) = (&node.head, narrow(index));
         assert!(!head.has_joined.get(), "a node stands in one queue");
         head.joined.set(MaybeUninit::new(Joined {
             waiter: self.waiter,
@@ -118,7 +118,7 @@ impl<'env> Crowd<'env> {
         head.raw.set(MaybeUninit::new(self.raw));
         head.prev.set(None);
         head.next.set(None);
-        head.index.set(narrow(index));
+        head.index.set(index);
         head.stage.set(Stage::Stands);
         head.has_joined.set(true);
         // SAFETY: all three are borrowed for longer than this crowd lives, which unlinks
@@ -157,7 +157,7 @@ struct Joined {
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Stage {
-    /// In its queue, or about to be put there.
+    /// In its queue, or not put there yet.
     Stands,
     /// Taken out.
     Left,
@@ -372,10 +372,10 @@ impl Head {
     /// Whether its coroutine takes what it is handed.
     ///
     /// # Safety
-    /// It is in a queue.
+    /// It has been put into a queue, and its waiter is alive.
     #[inline(always)]
     pub(super) unsafe fn accepts(&self, scheduler: Option<&Scheduler>) -> bool {
-        // SAFETY: while it is in a queue its waiter is alive.
+        // SAFETY: as the caller says.
         let (waits, raw) = unsafe { (Waiter::waits(self.waiter()), self.raw()) };
         // Without a runtime there are only coroutines that were leaked.
         waits && scheduler.is_some_and(|s| raw.accepts(s.ignores_shields()))
