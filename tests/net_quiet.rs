@@ -107,6 +107,30 @@ fn a_flood_and_a_busy_loop_do_not_starve_a_quiet_socket() {
     });
 }
 
+/// Also in a run that is watched, where each step goes through the loop.
+#[test]
+fn many_operations_without_a_wait_bring_the_next_look_outside_forward() {
+    let plain = Runtime::builder();
+    let watched = Runtime::builder().debug(true);
+    for builder in [plain, watched] {
+        let mut runtime = builder.io_backend(IoBackend::Poll).build().unwrap();
+        runtime.run(|| {
+            let (mut quiet, peer) = UnixStream::pair().unwrap();
+            let (mut busy, _end) = UnixStream::pair().unwrap();
+            let read = spawn(move || quiet.read(&mut [0]).unwrap());
+            yield_now();
+            // No operation of the runtime.
+            let mut peer = std::os::unix::net::UnixStream::from(peer);
+            peer.write_all(b"x").unwrap();
+            for _ in 0..40 {
+                busy.write_all(b"x").unwrap();
+            }
+            yield_now();
+            assert!(read.is_finished());
+        });
+    }
+}
+
 #[test]
 fn a_forced_backend_is_taken_or_an_error() {
     match Runtime::builder().io_backend(IoBackend::IoUring).build() {

@@ -121,7 +121,7 @@ impl Scheduler {
     /// no stack of its own.
     #[inline]
     fn next_new(&self) -> Option<TaskRef> {
-        if self.is_time_to_look() || self.is_observed() {
+        if !self.may_go_past_loop() {
             return None;
         }
         let needs_a_stack = |place: &Ready| {

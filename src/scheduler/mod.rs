@@ -174,10 +174,10 @@ impl Scheduler {
     pub(crate) fn new(config: &Config, probes: Vec<Box<dyn Probe>>) -> io::Result<Scheduler> {
         let stacks = Stacks::new(config.stack_size)?;
         let specials = usize::from(!probes.is_empty()) + usize::from(config.seed.is_some());
-        Ok(Scheduler {
+        let scheduler = Scheduler {
             current: Cell::new(stacks.reserve()),
             look_at: Cell::new(STEPS * STEP),
-            short_until: Cell::new(if specials == 0 { STEPS * STEP } else { 0 }),
+            short_until: Cell::new(0),
             specials: Cell::new(specials),
             ready: ReadyQueue::new(config.seed),
             the_loop: Loop::default(),
@@ -207,7 +207,9 @@ impl Scheduler {
             watches: Default::default(),
             trims_on: Cell::new(None),
             blocks: Hoard::new(),
-        })
+        };
+        scheduler.set_short();
+        Ok(scheduler)
     }
 
     /// Runs all coroutines until none is left.

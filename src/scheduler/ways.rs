@@ -67,7 +67,7 @@ impl Scheduler {
     /// yields, if that is known.
     #[inline(never)]
     pub(crate) fn yield_apart(&self, at: Option<&'static Location<'static>>) {
-        if !self.is_time_to_look() && !self.is_observed() && self.ready.is_empty() {
+        if self.may_go_past_loop() && self.ready.is_empty() {
             self.ready.skip();
         } else if self.may_go_straight() {
             let running = self.running();
@@ -123,11 +123,16 @@ impl Scheduler {
         self.the_loop.way()
     }
 
+    /// Whether the next step may be taken without the loop: it has not to look outside, and
+    /// nobody watches.
+    pub(super) fn may_go_past_loop(&self) -> bool {
+        !self.is_time_to_look() && !self.is_observed()
+    }
+
     /// Whether a coroutine may be left to the head of the queue.
     fn may_go_straight(&self) -> bool {
         TO_ANOTHER
-            && !self.is_time_to_look()
-            && !self.is_observed()
+            && self.may_go_past_loop()
             && !self.ready.is_seeded()
             && self.ready.head_is(Ready::has_started)
     }

@@ -105,17 +105,6 @@ impl<T> WaitQueue<T> {
         }
     }
 
-    /// Puts a node at the end.
-    ///
-    /// # Safety
-    /// The node knows its coroutine, is in no queue, linked to nobody, and is not moved or
-    /// dropped before it is unlinked. Queue and waiter live as long as it is in the queue.
-    #[inline(always)]
-    unsafe fn push(&self, node: &Node<T>) {
-        // SAFETY: as the caller says.
-        unsafe { self.ends.push(node.place()) };
-    }
-
     /// Whether nobody stands in it; false also if all who do are passed over.
     #[inline(always)]
     pub(crate) fn is_empty(&self) -> bool {
@@ -445,7 +434,7 @@ impl<T> WaitQueue<T> {
         let node = Node::lone(scheduler.running(), tag, value);
         // SAFETY: the node is new, and unlinked when this frame is left; the queue lives
         // longer.
-        unsafe { self.push(&node) };
+        unsafe { self.ends.push(node.place()) };
         let standing = Standing(self, &node);
         let head = &node.head;
         let is_served = park.on(scheduler, what, at)

@@ -123,7 +123,7 @@ impl<'env> Crowd<'env> {
         head.has_joined.set(true);
         // SAFETY: all three are borrowed for longer than this crowd lives, which unlinks
         // the node; it is in no queue yet.
-        unsafe { queue.push(node) };
+        unsafe { queue.ends.push(node.place()) };
     }
 }
 
@@ -189,6 +189,7 @@ pub(super) struct Head {
     pub(super) tag: Tag,
     /// A crowd will take it out. If not, it is the only one of its coroutine.
     has_joined: Cell<bool>,
+    /// What would be padding is written too, in one with the rest.
     unused: u8,
 }
 
@@ -267,7 +268,8 @@ impl Ends {
     /// Puts a node at the end.
     ///
     /// # Safety
-    /// It is new to this queue, linked to nobody, and stays valid while it is there.
+    /// It knows its coroutine, is in no queue, and is linked to nobody. It is not moved or
+    /// dropped before it is unlinked; the queue and its waiter live as long as it is there.
     #[inline(always)]
     pub(super) unsafe fn push(&self, place: NonNull<Head>) {
         let Some(first) = self.first.get() else {
