@@ -4,8 +4,8 @@
 //!
 //! On loopback the kernel does nearly all of the work, and the generator is at its
 //! limit before a fast server is; so what is compared is the processor time that
-//! the server's process takes for a message, user and system. The ratios are those
-//! of medians to tokio's in the same run.
+//! the server's process takes for a message, user and system. The ratios are to tokio
+//! within a round; shown are medians.
 
 mod load;
 mod servers;
@@ -102,8 +102,8 @@ fn compare(words: &[String]) {
     let options = parse(words);
     pin(1);
     println!(
-        "{:>9}  {:<12} {:>9} {:>7} {:>9} {:>7} {:>9} {:>9}",
-        "row", "server", "CPU us", "ratio", "msg/s", "ratio", "p50 us", "p99 us"
+        "{:>9}  {:<12} {:>9} {:>7} {:>9} {:>7} {:>9} {:>9} {:>7}",
+        "row", "server", "CPU us", "ratio", "msg/s", "ratio", "p50 us", "p99 us", "ratio"
     );
     for row in &options.rows {
         let mut outcomes: Vec<Vec<Outcome>> = options.servers.iter().map(|_| Vec::new()).collect();
@@ -114,37 +114,33 @@ fn compare(words: &[String]) {
                 outcomes[which].push(outcome);
             }
         }
-        let medians: Vec<Outcome> = outcomes.iter().map(|all| median(all)).collect();
         let base = options.servers.iter().position(|&name| name == BASE);
-        for (name, outcome) in options.servers.iter().zip(&medians) {
-            let (cpu, rate) = base.map_or((f64::NAN, f64::NAN), |base| {
-                let base = &medians[base];
-                (outcome.cpu / base.cpu, outcome.rate / base.rate)
-            });
+        for (name, all) in options.servers.iter().zip(&outcomes) {
+            let of = |value: fn(&Outcome) -> f64| median(all.iter().map(value));
+            let ratio = |value: fn(&Outcome) -> f64| {
+                let base = base.map_or(&[][..], |base| &outcomes[base]);
+                median(all.iter().zip(base).map(|(ours, base)| value(ours) / value(base)))
+            };
             println!(
-                "{:>9}  {name:<12} {:>9.2} {cpu:>7.3} {:>9.0} {rate:>7.3} {:>9.0} {:>9.0}",
+                "{:>9}  {name:<12} {:>9.2} {:>7.3} {:>9.0} {:>7.3} {:>9.0} {:>9.0} {:>7.3}",
                 row.name,
-                outcome.cpu * 1e6,
-                outcome.rate,
-                outcome.p50 * 1e6,
-                outcome.p99 * 1e6,
+                of(|outcome| outcome.cpu) * 1e6,
+                ratio(|outcome| outcome.cpu),
+                of(|outcome| outcome.rate),
+                ratio(|outcome| outcome.rate),
+                of(|outcome| outcome.p50) * 1e6,
+                of(|outcome| outcome.p99) * 1e6,
+                ratio(|outcome| outcome.p99),
             );
         }
     }
 }
 
-fn median(outcomes: &[Outcome]) -> Outcome {
-    let of = |value: fn(&Outcome) -> f64| {
-        let mut values: Vec<f64> = outcomes.iter().map(value).collect();
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
-    };
-    Outcome {
-        cpu: of(|outcome| outcome.cpu),
-        rate: of(|outcome| outcome.rate),
-        p50: of(|outcome| outcome.p50),
-        p99: of(|outcome| outcome.p99),
-    }
+/// NaN of none.
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// A server's process; ends with it.
