@@ -11,8 +11,7 @@
 //!   comes it is woken, and whoever stands behind it waits until it has sent, or
 //!   has gone away, which ends in [`Chan::settle`].
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::cell::Cell;
 use std::fmt;
 use std::panic::Location;
 
@@ -20,12 +19,13 @@ use crate::coroutine::Awaited;
 use crate::scheduler;
 use crate::wait_queue::{Caller, Tag, WaitQueue};
 
+use super::buffer::Buffer;
 use super::error::{RecvError, SendError, TryRecvError, TrySendError};
 
 pub(in crate::sync) struct Chan<T> {
     /// Items that it buffers; `usize::MAX` if there is no limit.
     pub(super) capacity: usize,
-    pub(super) buffer: RefCell<VecDeque<T>>,
+    pub(super) buffer: Buffer<T>,
     pub(super) senders: Cell<usize>,
     pub(super) receivers: Cell<usize>,
     pub(in crate::sync) sending: WaitQueue<T>,
@@ -37,7 +37,7 @@ impl<T> Chan<T> {
     pub(super) fn new(capacity: usize, made_at: &'static Location<'static>) -> Chan<T> {
         Chan {
             capacity,
-            buffer: RefCell::default(),
+            buffer: Buffer::new(),
             senders: Cell::new(1),
             receivers: Cell::new(1),
             sending: WaitQueue::new(),
@@ -48,16 +48,7 @@ impl<T> Chan<T> {
 
     #[inline(always)]
     fn has_room(&self) -> bool {
-        self.buffer.borrow().len() < self.capacity
-    }
-
-    /// Takes the first item that is buffered. Looks before it borrows, as that is two stores.
-    #[inline(always)]
-    fn pop(&self) -> Option<T> {
-        if self.buffer.borrow().is_empty() {
-            return None;
-        }
-        self.buffer.borrow_mut().pop_front()
+        self.buffer.len() < self.capacity
     }
 
     /// Sends an item, and waits for room.
@@ -77,12 +68,10 @@ impl<T> Chan<T> {
         if self.receivers.get() == 0 || !self.sending.is_empty() {
             return self.send_apart(item);
         }
-        let mut buffer = self.buffer.borrow_mut();
-        if buffer.len() >= self.capacity {
-            drop(buffer);
+        if !self.has_room() {
             return self.send_apart(item);
         }
-        buffer.push_back(item);
+        self.buffer.push_back(item);
         Ok(())
     }
 
@@ -109,7 +98,7 @@ impl<T> Chan<T> {
         let Some(scheduler) = scheduler::plain() else {
             return self.recv_apart();
         };
-        if let Some(item) = self.pop() {
+        if let Some(item) = self.buffer.pop_front() {
             if !self.sending.is_empty() {
                 self.refill(Caller::now());
             }
@@ -154,7 +143,7 @@ impl<T> Chan<T> {
             return Ok(());
         };
         if self.has_room() && !(queues && self.sending.first(caller).is_some()) {
-            self.buffer.borrow_mut().push_back(item);
+            self.buffer.push_back(item);
             return Ok(());
         }
         Err(TrySendError::Full(item))
@@ -174,7 +163,7 @@ impl<T> Chan<T> {
     /// As for `try_recv`.
     #[inline(always)]
     pub(in crate::sync) fn recv_now(&self, caller: Caller<'_>) -> Result<T, TryRecvError> {
-        if let Some(item) = self.pop() {
+        if let Some(item) = self.buffer.pop_front() {
             if !self.sending.is_empty() {
                 self.refill(caller);
             }
@@ -215,7 +204,7 @@ impl<T> Chan<T> {
     /// Whether a `select!` can receive without a wait.
     #[inline(always)]
     pub(in crate::sync) fn can_recv(&self, caller: Caller<'_>) -> bool {
-        !self.buffer.borrow().is_empty()
+        !self.buffer.is_empty()
             || self.senders.get() == 0
             || self.sending.first(caller) == Some(Tag::Plain)
     }
@@ -232,7 +221,7 @@ impl<T> Chan<T> {
             match self.sending.first(caller) {
                 Some(Tag::Offer) => return self.sending.nudge(caller),
                 Some(_) => match self.sending.take(Tag::Plain, caller) {
-                    Some(item) => self.buffer.borrow_mut().push_back(item),
+                    Some(item) => self.buffer.push_back(item),
                     None => return,
                 },
                 None => return,
@@ -262,7 +251,7 @@ impl<T> Chan<T> {
     /// Gives an item to the first receiver, or puts it where the next will find it.
     fn hand_on(&self, item: T) {
         if let Err(item) = self.receiving.give(item, Caller::now()) {
-            self.buffer.borrow_mut().push_front(item);
+            self.buffer.push_front(item);
         }
     }
 
@@ -273,7 +262,7 @@ impl<T> Chan<T> {
 
     /// Puts an item before all others, for a `recv_now` that comes at once.
     pub(in crate::sync) fn lay_out(&self, item: T) {
-        self.buffer.borrow_mut().push_front(item);
+        self.buffer.push_front(item);
     }
 
     /// Waits until the item is sent. Apart, so that a send that need not wait saves no
@@ -332,7 +321,7 @@ impl<T> Chan<T> {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.buffer.borrow().len()
+        self.buffer.len()
     }
 
     pub(super) fn is_full(&self) -> bool {

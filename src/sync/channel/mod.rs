@@ -1,5 +1,7 @@
 //! Channels: items from any number of senders to any number of receivers.
 
+#[allow(unsafe_code)]
+mod buffer;
 mod core;
 mod error;
 mod iter;

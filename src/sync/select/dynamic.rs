@@ -4,11 +4,13 @@ use std::error::Error;
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use crate::scheduler;
 use crate::sync::channel::{Chan, Receiver, RecvError, SendError, Sender, TryRecvError};
 use crate::time;
 use crate::wait_queue::{Caller, Crowd};
 
-use super::operations::{Offer, Operation, Operations, Pick, Receive};
+use super::operations::{Offer, Operation, Pick, Receive};
+use super::places::{Offering, Place, Places, Receiving};
 
 /// Waits for one of a number of channel operations that is known only at run time;
 /// where it is written in the code, [`select!`](crate::select) is easier.
@@ -93,7 +95,7 @@ impl<'a> Select<'a> {
             Some(selected) => selected,
             None => {
                 let waiting = self.waiting();
-                let index = super::select(&waiting);
+                let index = super::wait_at(&waiting, None);
                 match selected(waiting, index) {
                     Some(selected) => selected,
                     None => unreachable!("it has waited until there was one"),
@@ -114,16 +116,13 @@ impl<'a> Select<'a> {
         if let Some(selected) = self.ready() {
             return Ok(selected);
         }
-        if !self
-            .handles
-            .iter()
-            .flatten()
-            .any(|handle| handle.is_offered())
-        {
+        let mut handles = self.handles.iter().flatten();
+        let scheduler = scheduler::current().filter(|_| handles.any(|one| one.is_offered()));
+        let Some(scheduler) = scheduler else {
             return Err(TrySelectError);
-        }
+        };
         let waiting = self.waiting();
-        let index = super::try_select(&waiting);
+        let index = super::glance_at(&waiting, scheduler);
         selected(waiting, index).ok_or(TrySelectError)
     }
 
@@ -141,11 +140,16 @@ impl<'a> Select<'a> {
         &mut self,
         timeout: Duration,
     ) -> Result<SelectedOperation<'a>, SelectTimeoutError> {
+        if timeout.is_zero() {
+            return self
+                .try_select()
+                .map_err(|TrySelectError| SelectTimeoutError);
+        }
         if let Some(selected) = self.ready() {
             return Ok(selected);
         }
         let waiting = self.waiting();
-        let index = super::select_timeout(&waiting, timeout);
+        let index = super::wait_at(&waiting, Some(timeout));
         selected(waiting, index).ok_or(SelectTimeoutError)
     }
 
@@ -184,7 +188,7 @@ impl<'a> Select<'a> {
     }
 
     fn waiting(&self) -> Waiting<'a> {
-        let operation = |handle: &Option<&'a dyn Handle>| handle.map(Handle::operation);
+        let operation = |handle: &Option<&'a dyn Handle>| handle.map(Handle::place);
         self.handles.iter().map(operation).collect()
     }
 }
@@ -203,7 +207,7 @@ trait Handle {
     fn chan(&self) -> Side;
     fn is_ready(&self, caller: Caller<'_>) -> bool;
     fn is_offered(&self) -> bool;
-    fn operation(&self) -> Box<dyn Dynamic + '_>;
+    fn place(&self) -> Box<dyn Dynamic + '_>;
 }
 
 /// Which side, and the address of the channel.
@@ -236,8 +240,8 @@ impl<T> Handle for Receiver<T> {
         self.chan().is_offered()
     }
 
-    fn operation(&self) -> Box<dyn Dynamic + '_> {
-        Box::new(Receive::new(self))
+    fn place(&self) -> Box<dyn Dynamic + '_> {
+        Box::new(Receive::new(self).place())
     }
 }
 
@@ -254,32 +258,22 @@ impl<T> Handle for Sender<T> {
         false
     }
 
-    fn operation(&self) -> Box<dyn Dynamic + '_> {
-        Box::new(Offer::new(self))
+    fn place(&self) -> Box<dyn Dynamic + '_> {
+        Box::new(Offer::new(self).place())
     }
 }
 
 /// An operation that has waited, whatever its type.
-trait Dynamic: Operation {
+trait Dynamic: Place {
     fn chan(&self) -> Side;
-
-    /// Puts what it was handed before all else in its channel, where the one that
-    /// knows its type takes it at once.
-    fn lay_out(&self);
 
     /// Nobody completes it: its item, or its turn, goes to somebody else.
     fn give_up(&self);
 }
 
-impl<T> Dynamic for Receive<'_, T> {
+impl<T> Dynamic for Receiving<'_, T> {
     fn chan(&self) -> Side {
         Side::receives(self.chan)
-    }
-
-    fn lay_out(&self) {
-        if let Some(item) = self.handed() {
-            self.chan.lay_out(item);
-        }
     }
 
     fn give_up(&self) {
@@ -289,19 +283,17 @@ impl<T> Dynamic for Receive<'_, T> {
     }
 }
 
-impl<T> Dynamic for Offer<'_, T> {
+impl<T> Dynamic for Offering<'_, T> {
     fn chan(&self) -> Side {
         Side::sends(self.chan)
     }
-
-    fn lay_out(&self) {}
 
     fn give_up(&self) {
         self.chan.settle();
     }
 }
 
-impl Operations for Waiting<'_> {
+impl Places for Waiting<'_> {
     fn count(&self) -> usize {
         self.len()
     }
@@ -326,11 +318,6 @@ impl Operations for Waiting<'_> {
                 operation.join(crowd, caller, index);
             }
         }
-    }
-
-    fn is_offered(&self) -> bool {
-        let mut all = self.iter().flatten();
-        all.any(|operation| operation.is_offered())
     }
 
     fn settle(&self, picked: Option<usize>) {

@@ -138,20 +138,20 @@ macro_rules! __select {
     }};
 
     (@select $open:tt ()) => {
-        $crate::sync::__select::select(&$crate::__select!(@pairs $open))
+        $crate::sync::__select::select($crate::__select!(@pairs $open))
     };
     (@select $open:tt (default() => $body:tt)) => {
-        $crate::sync::__select::try_select(&$crate::__select!(@pairs $open))
+        $crate::sync::__select::try_select($crate::__select!(@pairs $open))
     };
     (@select $open:tt (default($limit:expr) => $body:tt)) => {
-        $crate::sync::__select::select_timeout(&$crate::__select!(@pairs $open), $limit)
+        $crate::sync::__select::select_timeout($crate::__select!(@pairs $open), $limit)
     };
 
     (@pairs ()) => {
         ()
     };
     (@pairs ($kind:ident($operation:ident $($message:tt)*) -> $result:pat => $body:tt, $($rest:tt)*)) => {
-        (&$operation, $crate::__select!(@pairs ($($rest)*)))
+        ($operation, $crate::__select!(@pairs ($($rest)*)))
     };
 
     (@body $picked:ident (recv($operation:ident) -> $result:pat => $body:tt, $($rest:tt)*) $default:tt) => {

@@ -3,6 +3,7 @@
 mod dynamic;
 mod macros;
 mod operations;
+mod places;
 
 use std::cell::Cell;
 use std::fmt;
@@ -18,11 +19,12 @@ use crate::wait_queue::{Caller, Waiter};
 pub use dynamic::{Select, SelectTimeoutError, SelectedOperation, TrySelectError};
 pub use operations::{Offer, Receive};
 use operations::{Operations, Pick};
+use places::Places;
 
 /// Waits until one operation has taken place, and gives its number.
 #[inline(always)]
 #[track_caller]
-pub fn select(operations: &impl Operations) -> usize {
+pub fn select(operations: impl Operations) -> usize {
     match now(operations, Caller::arrive()) {
         Some(index) => index,
         None => wait(operations, None),
@@ -32,7 +34,7 @@ pub fn select(operations: &impl Operations) -> usize {
 /// Lets one operation take place if one is ready; gives the count of all if none is.
 #[inline(always)]
 #[track_caller]
-pub fn try_select(operations: &impl Operations) -> usize {
+pub fn try_select(operations: impl Operations) -> usize {
     let caller = Caller::arrive();
     match (now(operations, caller), caller.scheduler()) {
         (Some(index), _) => index,
@@ -45,7 +47,7 @@ pub fn try_select(operations: &impl Operations) -> usize {
 /// count of all.
 #[inline(always)]
 #[track_caller]
-pub fn select_timeout(operations: &impl Operations, limit: Duration) -> usize {
+pub fn select_timeout(operations: impl Operations, limit: Duration) -> usize {
     if limit.is_zero() {
         return try_select(operations);
     }
@@ -63,21 +65,34 @@ pub fn impossible(index: usize) -> ! {
 /// One of those that are ready. It takes place when its result is asked for, which is
 /// at once.
 #[inline(always)]
-fn now(operations: &(impl Operations + ?Sized), caller: Caller<'_>) -> Option<usize> {
+fn now(operations: impl Operations, caller: Caller<'_>) -> Option<usize> {
     let mut pick = Pick::new(caller.scheduler());
     operations.poll(caller, 0, &mut pick);
     pick.picked()
 }
 
+/// Nothing of what a wait needs is in the frame of one that need not wait.
 #[cold]
 #[inline(never)]
 #[track_caller]
-fn wait(operations: &dyn Operations, limit: Option<Duration>) -> usize {
+fn wait(operations: impl Operations, limit: Option<Duration>) -> usize {
+    wait_at(&operations.places(), limit)
+}
+
+#[cold]
+#[inline(never)]
+fn glance(operations: impl Operations, scheduler: &Scheduler) -> usize {
+    glance_at(&operations.places(), scheduler)
+}
+
+/// Stands at all places until one was served, one has become ready, or the time is over.
+#[track_caller]
+fn wait_at(places: &dyn Places, limit: Option<Duration>) -> usize {
     let at = Location::caller();
     let scheduler = scheduler::expect("a select! that has to wait");
     let waiter = &Waiter::new();
     let caller = Caller::waiting(scheduler, waiter);
-    let leaving = Leaving::new(operations);
+    let leaving = Leaving::new(places);
     let deadline = limit.and_then(|limit| scheduler.clock.after(limit));
     let timer = deadline.map(|deadline| Armed {
         scheduler,
@@ -88,10 +103,10 @@ fn wait(operations: &dyn Operations, limit: Option<Duration>) -> usize {
         timer.as_ref().is_some_and(|timer| !is_armed(timer))
     };
     let picked = waiter.stand(scheduler, |crowd| {
-        operations.join(crowd, caller, 0);
+        places.join(crowd, caller, 0);
         loop {
-            suspend::park_on(scheduler, &Any(operations), at);
-            if let Some(index) = served(operations, scheduler, waiter) {
+            suspend::park_on(scheduler, &Any(places), at);
+            if let Some(index) = served(places, scheduler, waiter) {
                 return Some(index);
             }
             if is_over() {
@@ -104,16 +119,14 @@ fn wait(operations: &dyn Operations, limit: Option<Duration>) -> usize {
 
 /// Nothing is ready, but a `select!` somewhere offers what we would receive. It can
 /// only send to somebody who stands in the queue: so we do, for one turn.
-#[cold]
-#[inline(never)]
-fn glance(operations: &dyn Operations, scheduler: &Scheduler) -> usize {
+fn glance_at(places: &dyn Places, scheduler: &Scheduler) -> usize {
     let waiter = &Waiter::new();
     let caller = Caller::waiting(scheduler, waiter);
-    let leaving = Leaving::new(operations);
+    let leaving = Leaving::new(places);
     let picked = waiter.stand(scheduler, |crowd| {
-        operations.join(crowd, caller, 0);
+        places.join(crowd, caller, 0);
         suspend::let_others_run(scheduler);
-        served(operations, scheduler, waiter)
+        served(places, scheduler, waiter)
     });
     let index = leaving.with(picked);
     if picked.is_none() {
@@ -123,13 +136,15 @@ fn glance(operations: &dyn Operations, scheduler: &Scheduler) -> usize {
 }
 
 /// The operation that somebody has served, or one that has become ready.
-fn served(operations: &dyn Operations, scheduler: &Scheduler, waiter: &Waiter) -> Option<usize> {
+fn served(places: &dyn Places, scheduler: &Scheduler, waiter: &Waiter) -> Option<usize> {
     waiter.served().or_else(|| {
         // What has not taken place yet comes after what is due.
         suspend::checkpoint(scheduler);
         let caller = Caller::waiting(scheduler, waiter);
-        let index = now(operations, caller)?;
-        operations.perform(caller, index);
+        let mut pick = Pick::new(Some(scheduler));
+        places.poll(caller, 0, &mut pick);
+        let index = pick.picked()?;
+        places.perform(caller, index);
         waiter.serve_itself(index);
         Some(index)
     })
@@ -137,14 +152,14 @@ fn served(operations: &dyn Operations, scheduler: &Scheduler, waiter: &Waiter) -
 
 /// Lets others go on who waited behind our offers, when these have left the queues.
 struct Leaving<'a> {
-    operations: &'a dyn Operations,
+    places: &'a dyn Places,
     picked: Cell<Option<usize>>,
 }
 
 impl<'a> Leaving<'a> {
-    fn new(operations: &'a dyn Operations) -> Leaving<'a> {
+    fn new(places: &'a dyn Places) -> Leaving<'a> {
         Leaving {
-            operations,
+            places,
             picked: Cell::new(None),
         }
     }
@@ -152,18 +167,18 @@ impl<'a> Leaving<'a> {
     /// Leaves with what was picked, whose turn goes on.
     fn with(self, picked: Option<usize>) -> usize {
         self.picked.set(picked);
-        picked.unwrap_or(self.operations.count())
+        picked.unwrap_or(self.places.count())
     }
 }
 
 impl Drop for Leaving<'_> {
     fn drop(&mut self) {
-        self.operations.settle(self.picked.get());
+        self.places.settle(self.picked.get());
     }
 }
 
 /// "one of 3 operations of a select!"
-struct Any<'a>(&'a dyn Operations);
+struct Any<'a>(&'a dyn Places);
 
 impl Awaited for Any<'_> {}
 

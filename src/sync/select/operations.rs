@@ -1,40 +1,41 @@
 //! The operations that a `select!` is made of.
 //!
-//! An operation is polled first; if none is ready, all of them stand in the queues of
-//! their channels. One that receives is handed its item there like any receiver. One
-//! that sends stands as an offer: its message does not exist before it is picked.
-
-use std::cell::OnceCell;
+//! An operation is polled first. If none is ready, each takes a [`Place`] in the queue of
+//! its channel.
 
 use crate::scheduler::Scheduler;
 use crate::sync::channel::{Chan, Receiver, RecvError, SendError, Sender, TrySendError};
-use crate::wait_queue::{Caller, Crowd, Node, Tag};
+use crate::wait_queue::Caller;
 
-/// One operation.
-pub trait Operation {
+use super::places::{Offering, Place, Places, Receiving};
+
+/// One operation. What there is while it waits is made only then.
+pub trait Operation: Copy {
+    type Place: Place;
+
     /// Whether it can take place at once, with somebody else than `me`.
-    fn is_ready(&self, caller: Caller<'_>) -> bool;
-
-    /// Lets it take place while it stands in a queue, right after `is_ready`.
-    fn perform(&self, caller: Caller<'_>);
-
-    /// Stands in the queue of its channel.
-    fn join<'env>(&'env self, crowd: &Crowd<'env>, caller: Caller<'_>, index: usize);
+    fn is_ready(self, caller: Caller<'_>) -> bool;
 
     /// Whether somebody's offer could be met, if we stood in the queue.
-    fn is_offered(&self) -> bool;
+    fn is_offered(self) -> bool;
 
-    /// After it has left its queue without being picked.
-    fn settle(&self);
+    /// The place where it will stand.
+    fn place(self) -> Self::Place;
 }
 
 /// Receives from a channel.
 pub struct Receive<'a, T> {
-    pub(super) chan: &'a Chan<T>,
-    /// Made when it stands in a queue for the first time. Holds the item if this was picked
-    /// there.
-    node: OnceCell<Node<T>>,
+    chan: &'a Chan<T>,
 }
+
+impl<T> Clone for Receive<'_, T> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Receive<'_, T> {}
 
 impl<'a, T> Receive<'a, T> {
     /// One that is not picked yet.
@@ -43,18 +44,7 @@ impl<'a, T> Receive<'a, T> {
     pub fn new(receiver: &'a Receiver<T>) -> Receive<'a, T> {
         Receive {
             chan: receiver.chan(),
-            node: OnceCell::new(),
         }
-    }
-
-    fn node(&self) -> &Node<T> {
-        self.node.get_or_init(|| Node::new(Tag::Plain, None))
-    }
-
-    /// The item that it was handed in the queue.
-    #[inline(always)]
-    pub(super) fn handed(&self) -> Option<T> {
-        self.node.get()?.take()
     }
 
     /// What was received, after this was picked.
@@ -62,45 +52,41 @@ impl<'a, T> Receive<'a, T> {
     /// # Errors
     /// The channel is closed.
     #[inline(always)]
-    pub fn result(&self) -> Result<T, RecvError> {
-        match self.handed() {
-            Some(item) => Ok(item),
-            None => self.chan.recv_now(Caller::now()).map_err(|_| RecvError),
-        }
+    pub fn result(self) -> Result<T, RecvError> {
+        self.chan.recv_now(Caller::now()).map_err(|_| RecvError)
     }
 }
 
-impl<T> Operation for Receive<'_, T> {
+impl<'a, T> Operation for Receive<'a, T> {
+    type Place = Receiving<'a, T>;
+
     #[inline(always)]
-    fn is_ready(&self, caller: Caller<'_>) -> bool {
+    fn is_ready(self, caller: Caller<'_>) -> bool {
         self.chan.can_recv(caller)
     }
 
-    #[inline(always)]
-    fn perform(&self, caller: Caller<'_>) {
-        if let Ok(item) = self.chan.recv_now(caller) {
-            self.node().put(item);
-        }
-    }
-
-    fn join<'env>(&'env self, crowd: &Crowd<'env>, caller: Caller<'_>, index: usize) {
-        crowd.join(&self.chan.receiving, self.node(), index);
-        self.chan.sending.nudge(caller);
-    }
-
-    fn is_offered(&self) -> bool {
+    fn is_offered(self) -> bool {
         self.chan.is_offered()
     }
 
-    fn settle(&self) {}
+    fn place(self) -> Receiving<'a, T> {
+        Receiving::new(self.chan)
+    }
 }
 
 /// Sends to a channel.
 pub struct Offer<'a, T> {
-    pub(super) chan: &'a Chan<T>,
-    /// Made when it stands in a queue for the first time.
-    node: OnceCell<Node<T>>,
+    chan: &'a Chan<T>,
 }
+
+impl<T> Clone for Offer<'_, T> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Offer<'_, T> {}
 
 impl<'a, T> Offer<'a, T> {
     /// One that is not picked yet.
@@ -109,38 +95,31 @@ impl<'a, T> Offer<'a, T> {
     pub fn new(sender: &'a Sender<T>) -> Offer<'a, T> {
         Offer {
             chan: sender.chan(),
-            node: OnceCell::new(),
         }
     }
 
     /// The right to send, after this was picked.
     #[inline(always)]
     #[must_use]
-    pub fn claim(&self) -> Claim<'a, T> {
+    pub fn claim(self) -> Claim<'a, T> {
         Claim(self.chan)
     }
 }
 
-impl<T> Operation for Offer<'_, T> {
+impl<'a, T> Operation for Offer<'a, T> {
+    type Place = Offering<'a, T>;
+
     #[inline(always)]
-    fn is_ready(&self, caller: Caller<'_>) -> bool {
+    fn is_ready(self, caller: Caller<'_>) -> bool {
         self.chan.can_send(caller)
     }
 
-    #[inline(always)]
-    fn perform(&self, _: Caller<'_>) {}
-
-    fn join<'env>(&'env self, crowd: &Crowd<'env>, _: Caller<'_>, index: usize) {
-        let node = self.node.get_or_init(|| Node::new(Tag::Offer, None));
-        crowd.join(&self.chan.sending, node, index);
-    }
-
-    fn is_offered(&self) -> bool {
+    fn is_offered(self) -> bool {
         false
     }
 
-    fn settle(&self) {
-        self.chan.settle();
+    fn place(self) -> Offering<'a, T> {
+        Offering::new(self.chan)
     }
 }
 
@@ -212,84 +191,62 @@ impl<'a> Pick<'a> {
     }
 }
 
-/// Operations, numbered from `first` on: a list of pairs in a `select!`, a slice in a
-/// `Select`.
-pub trait Operations {
-    fn count(&self) -> usize;
+/// The operations of a `select!`, numbered from `first` on: a list of pairs.
+pub trait Operations: Copy {
+    type Places: Places;
+
+    fn count(self) -> usize;
 
     /// Tells `pick` of those that are ready.
-    fn poll(&self, caller: Caller<'_>, first: usize, pick: &mut Pick<'_>);
-
-    /// As [`Operation::perform`], for one.
-    fn perform(&self, caller: Caller<'_>, index: usize);
-
-    /// As [`Operation::join`], for all.
-    fn join<'env>(&'env self, crowd: &Crowd<'env>, caller: Caller<'_>, first: usize);
+    fn poll(self, caller: Caller<'_>, first: usize, pick: &mut Pick<'_>);
 
     /// As [`Operation::is_offered`], for any.
-    fn is_offered(&self) -> bool;
+    fn is_offered(self) -> bool;
 
-    /// As [`Operation::settle`], for all but one.
-    fn settle(&self, picked: Option<usize>);
+    /// As [`Operation::place`], for all.
+    fn places(self) -> Self::Places;
 }
 
-/// The end of a list.
+/// The end of the list.
 impl Operations for () {
+    type Places = ();
+
     #[inline(always)]
-    fn count(&self) -> usize {
+    fn count(self) -> usize {
         0
     }
 
     #[inline(always)]
-    fn poll(&self, _: Caller<'_>, _: usize, _: &mut Pick<'_>) {}
+    fn poll(self, _: Caller<'_>, _: usize, _: &mut Pick<'_>) {}
 
-    #[inline(always)]
-    fn perform(&self, _: Caller<'_>, _: usize) {}
-
-    fn join<'env>(&'env self, _: &Crowd<'env>, _: Caller<'_>, _: usize) {}
-
-    fn is_offered(&self) -> bool {
+    fn is_offered(self) -> bool {
         false
     }
 
-    fn settle(&self, _: Option<usize>) {}
+    fn places(self) {}
 }
 
-impl<O: Operation, Rest: Operations> Operations for (&O, Rest) {
+impl<O: Operation, Rest: Operations> Operations for (O, Rest) {
+    type Places = (O::Place, Rest::Places);
+
     #[inline(always)]
-    fn count(&self) -> usize {
+    fn count(self) -> usize {
         1 + self.1.count()
     }
 
     #[inline(always)]
-    fn poll(&self, caller: Caller<'_>, first: usize, pick: &mut Pick<'_>) {
+    fn poll(self, caller: Caller<'_>, first: usize, pick: &mut Pick<'_>) {
         if self.0.is_ready(caller) {
             pick.add(first);
         }
         self.1.poll(caller, first + 1, pick);
     }
 
-    #[inline(always)]
-    fn perform(&self, caller: Caller<'_>, index: usize) {
-        match index.checked_sub(1) {
-            None => self.0.perform(caller),
-            Some(index) => self.1.perform(caller, index),
-        }
-    }
-
-    fn join<'env>(&'env self, crowd: &Crowd<'env>, caller: Caller<'_>, first: usize) {
-        self.0.join(crowd, caller, first);
-        self.1.join(crowd, caller, first + 1);
-    }
-
-    fn is_offered(&self) -> bool {
+    fn is_offered(self) -> bool {
         self.0.is_offered() || self.1.is_offered()
     }
 
-    fn settle(&self, picked: Option<usize>) {
-        if picked != Some(0) {
-            self.0.settle();
-        }
-        self.1.settle(picked.and_then(|index| index.checked_sub(1)));
+    fn places(self) -> Self::Places {
+        (self.0.place(), self.1.places())
     }
 }
