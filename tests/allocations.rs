@@ -5,11 +5,13 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::array::from_fn;
 use std::cell::Cell;
 use std::hint::black_box;
+use std::rc::Rc;
 use std::time::Duration;
 
+use corobin::sync::{Event, Mutex, channel, unbounded};
 use corobin::{
     Builder, Generator, GeneratorState, Runtime, Yielder, coroutine_local, current, handle,
-    interval, now, park, run, scope, shield, sleep, spawn, timeout, to_thread, yield_now,
+    interval, now, park, run, scope, select, shield, sleep, spawn, timeout, to_thread, yield_now,
 };
 
 const FOREVER: Duration = Duration::from_secs(1_000_000);
@@ -238,6 +240,79 @@ fn park_and_unpark() {
             }
             other.join().unwrap();
         });
+    });
+}
+
+#[test]
+fn channels() {
+    run(|| {
+        let ((there, there_rx), (back, back_rx)) = (channel(1), channel(0));
+        spawn(move || {
+            for n in there_rx {
+                back.send(n + 1).unwrap();
+            }
+        });
+        let (many_tx, many_rx) = unbounded();
+        assert_allocates_nothing(|| {
+            for n in 0..100 {
+                // Waits, and is handed its item.
+                there.send(n).unwrap();
+                assert_eq!(back_rx.recv(), Ok(n + 1));
+            }
+            (0..10).for_each(|n| many_tx.send(n).unwrap());
+            assert_eq!(many_rx.try_iter().sum::<i32>(), 45);
+        });
+    });
+}
+
+#[test]
+fn selects() {
+    run(|| {
+        let ((there, there_rx), (back, back_rx)) = (channel(1), channel(0));
+        spawn(move || {
+            for n in there_rx {
+                select! { send(back, n + 1) -> sent => sent.unwrap() }
+            }
+        });
+        let (never_tx, never_rx) = channel::<()>(1);
+        assert_allocates_nothing(|| {
+            for n in 0..100 {
+                select! { send(there, n) -> sent => sent.unwrap(), recv(never_rx) -> _ => {} }
+                select! {
+                    recv(never_rx) -> _ => unreachable!(),
+                    recv(back_rx) -> item => assert_eq!(item, Ok(n + 1)),
+                    default(FOREVER) => unreachable!(),
+                }
+                assert!(select! { recv(back_rx) -> _ => false, default => true });
+            }
+        });
+        drop(never_tx);
+    });
+}
+
+#[test]
+fn locks_and_events() {
+    run(|| {
+        let lock = Rc::new(Mutex::new(0));
+        let event = Rc::new(Event::new());
+        let (other_lock, other_event) = (Rc::clone(&lock), Rc::clone(&event));
+        spawn(move || {
+            loop {
+                *other_lock.lock() += 1;
+                other_event.set();
+                yield_now();
+            }
+        });
+        assert_allocates_nothing(|| {
+            for _ in 0..100 {
+                let guard = lock.lock();
+                yield_now();
+                drop(guard);
+                event.wait();
+                event.clear();
+            }
+        });
+        assert!(*lock.lock() > 0);
     });
 }
 

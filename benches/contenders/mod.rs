@@ -17,6 +17,8 @@ pub mod fan;
 #[cfg(target_arch = "x86_64")]
 pub mod floor;
 pub mod generators;
+#[cfg(target_arch = "x86_64")]
+pub mod hand_over;
 pub mod lap;
 pub mod may;
 pub mod meter;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::{Scale, each};
 use crate::contenders::fan;
+#[cfg(target_arch = "x86_64")]
+use crate::contenders::hand_over;
 use crate::contenders::sync::{corobin, may, threads, tokio};
 use crate::outside::{event_loops, go};
 use crate::rounds::Contender;
@@ -26,6 +28,13 @@ fn ping_pong(scale: Scale) -> Row {
         program(scale, "may mpsc, 1 worker", 200_000, may::ping_pong).at_most(1.0 / 15.0),
         program(scale, "OS threads, sync_channel", 5_000, threads::ping_pong),
     ];
+    #[cfg(target_arch = "x86_64")]
+    contenders.push(program(
+        scale,
+        "bare hand-overs",
+        1_000_000,
+        hand_over::round_trips,
+    ));
     let times = scale.times(200_000);
     contenders.extend(go("goroutines, 1 core", "ping_pong", 1, times));
     contenders.extend(event_loops("", "ping_pong", 1, times / 10));

@@ -22,8 +22,9 @@ impl<T> Buffer<T> {
     #[inline(always)]
     fn with<R>(&self, f: impl FnOnce(&mut VecDeque<T>) -> R) -> R {
         // SAFETY: it is in a cell that no other thread sees, and the reference does not leave
-        // `f`. Each `f` below moves items and counts them, which runs nothing that could get
-        // here again.
+        // `f`. Each `f` below moves items, counts them and asks the allocator, none of which gets
+        // here again: an allocator that sent to a channel which is just asking it would have
+        // to panic, which it may not.
         f(unsafe { &mut *self.items.get() })
     }
 

@@ -260,7 +260,8 @@ impl<T> Chan<T> {
         self.hand_on(item);
     }
 
-    /// Puts an item before all others, for a `recv_now` that comes at once.
+    /// Puts an item before all others, for a `recv_now` that comes at once: until then the rules
+    /// above may not hold.
     pub(in crate::sync) fn lay_out(&self, item: T) {
         self.buffer.push_front(item);
     }

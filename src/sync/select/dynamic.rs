@@ -10,7 +10,7 @@ use crate::time;
 use crate::wait_queue::{Caller, Crowd};
 
 use super::operations::{Offer, Operation, Pick, Receive};
-use super::places::{Offering, Place, Places, Receiving};
+use super::standing::{AllStanding, Standing, StandingOffer, StandingReceive};
 
 /// Waits for one of a number of channel operations that is known only at run time;
 /// where it is written in the code, [`select!`](crate::select) is easier.
@@ -95,7 +95,7 @@ impl<'a> Select<'a> {
             Some(selected) => selected,
             None => {
                 let waiting = self.waiting();
-                let index = super::wait_at(&waiting, None);
+                let index = super::wait_for(&waiting, None);
                 match selected(waiting, index) {
                     Some(selected) => selected,
                     None => unreachable!("it has waited until there was one"),
@@ -149,7 +149,7 @@ impl<'a> Select<'a> {
             return Ok(selected);
         }
         let waiting = self.waiting();
-        let index = super::wait_at(&waiting, Some(timeout));
+        let index = super::wait_for(&waiting, Some(timeout));
         selected(waiting, index).ok_or(SelectTimeoutError)
     }
 
@@ -188,8 +188,8 @@ impl<'a> Select<'a> {
     }
 
     fn waiting(&self) -> Waiting<'a> {
-        let operation = |handle: &Option<&'a dyn Handle>| handle.map(Handle::place);
-        self.handles.iter().map(operation).collect()
+        let stand = |handle: &Option<&'a dyn Handle>| handle.map(Handle::stand);
+        self.handles.iter().map(stand).collect()
     }
 }
 
@@ -207,7 +207,7 @@ trait Handle {
     fn chan(&self) -> Side;
     fn is_ready(&self, caller: Caller<'_>) -> bool;
     fn is_offered(&self) -> bool;
-    fn place(&self) -> Box<dyn Dynamic + '_>;
+    fn stand(&self) -> Box<dyn Dynamic + '_>;
 }
 
 /// Which side, and the address of the channel.
@@ -240,8 +240,8 @@ impl<T> Handle for Receiver<T> {
         self.chan().is_offered()
     }
 
-    fn place(&self) -> Box<dyn Dynamic + '_> {
-        Box::new(Receive::new(self).place())
+    fn stand(&self) -> Box<dyn Dynamic + '_> {
+        Box::new(Receive::new(self).stand())
     }
 }
 
@@ -258,20 +258,20 @@ impl<T> Handle for Sender<T> {
         false
     }
 
-    fn place(&self) -> Box<dyn Dynamic + '_> {
-        Box::new(Offer::new(self).place())
+    fn stand(&self) -> Box<dyn Dynamic + '_> {
+        Box::new(Offer::new(self).stand())
     }
 }
 
-/// An operation that has waited, whatever its type.
-trait Dynamic: Place {
+/// What stands or has stood in a queue, whatever its type.
+trait Dynamic: Standing {
     fn chan(&self) -> Side;
 
     /// Nobody completes it: its item, or its turn, goes to somebody else.
     fn give_up(&self);
 }
 
-impl<T> Dynamic for Receiving<'_, T> {
+impl<T> Dynamic for StandingReceive<'_, T> {
     fn chan(&self) -> Side {
         Side::receives(self.chan)
     }
@@ -283,7 +283,7 @@ impl<T> Dynamic for Receiving<'_, T> {
     }
 }
 
-impl<T> Dynamic for Offering<'_, T> {
+impl<T> Dynamic for StandingOffer<'_, T> {
     fn chan(&self) -> Side {
         Side::sends(self.chan)
     }
@@ -293,39 +293,39 @@ impl<T> Dynamic for Offering<'_, T> {
     }
 }
 
-impl Places for Waiting<'_> {
+impl AllStanding for Waiting<'_> {
     fn count(&self) -> usize {
         self.len()
     }
 
     fn poll(&self, caller: Caller<'_>, first: usize, pick: &mut Pick<'_>) {
-        for (index, operation) in (first..).zip(self) {
-            if operation.as_ref().is_some_and(|one| one.is_ready(caller)) {
+        for (index, standing) in (first..).zip(self) {
+            if standing.as_ref().is_some_and(|one| one.is_ready(caller)) {
                 pick.add(index);
             }
         }
     }
 
     fn perform(&self, caller: Caller<'_>, index: usize) {
-        if let Some(operation) = &self[index] {
-            operation.perform(caller);
+        if let Some(standing) = &self[index] {
+            standing.perform(caller);
         }
     }
 
     fn join<'env>(&'env self, crowd: &Crowd<'env>, caller: Caller<'_>, first: usize) {
-        for (index, operation) in (first..).zip(self) {
-            if let Some(operation) = operation {
-                operation.join(crowd, caller, index);
+        for (index, standing) in (first..).zip(self) {
+            if let Some(standing) = standing {
+                standing.join(crowd, caller, index);
             }
         }
     }
 
     fn settle(&self, picked: Option<usize>) {
-        for (index, operation) in self.iter().enumerate() {
-            if let Some(operation) = operation
+        for (index, standing) in self.iter().enumerate() {
+            if let Some(standing) = standing
                 && picked != Some(index)
             {
-                operation.settle();
+                standing.settle();
             }
         }
     }
@@ -341,7 +341,7 @@ impl Places for Waiting<'_> {
 pub struct SelectedOperation<'a> {
     index: usize,
     chan: Side,
-    /// The operation, if it has waited, until it is completed.
+    /// What has stood for it, if it has waited, until it is completed.
     waited: Option<Box<dyn Dynamic + 'a>>,
 }
 

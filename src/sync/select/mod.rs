@@ -3,7 +3,7 @@
 mod dynamic;
 mod macros;
 mod operations;
-mod places;
+mod standing;
 
 use std::cell::Cell;
 use std::fmt;
@@ -19,7 +19,7 @@ use crate::wait_queue::{Caller, Waiter};
 pub use dynamic::{Select, SelectTimeoutError, SelectedOperation, TrySelectError};
 pub use operations::{Offer, Receive};
 use operations::{Operations, Pick};
-use places::Places;
+use standing::AllStanding;
 
 /// Waits until one operation has taken place, and gives its number.
 #[inline(always)]
@@ -75,24 +75,30 @@ fn now(operations: impl Operations, caller: Caller<'_>) -> Option<usize> {
 #[cold]
 #[inline(never)]
 #[track_caller]
-fn wait(operations: impl Operations, limit: Option<Duration>) -> usize {
-    wait_at(&operations.places(), limit)
+fn wait<O: Operations>(operations: O, limit: Option<Duration>) -> usize {
+    let standing = operations.stand();
+    let index = wait_for(&standing, limit);
+    O::lay_out(&standing, index);
+    index
 }
 
 #[cold]
 #[inline(never)]
-fn glance(operations: impl Operations, scheduler: &Scheduler) -> usize {
-    glance_at(&operations.places(), scheduler)
+fn glance<O: Operations>(operations: O, scheduler: &Scheduler) -> usize {
+    let standing = operations.stand();
+    let index = glance_at(&standing, scheduler);
+    O::lay_out(&standing, index);
+    index
 }
 
-/// Stands at all places until one was served, one has become ready, or the time is over.
+/// Stands in all queues until one was served, one has become ready, or the time is over.
 #[track_caller]
-fn wait_at(places: &dyn Places, limit: Option<Duration>) -> usize {
+fn wait_for(standing: &dyn AllStanding, limit: Option<Duration>) -> usize {
     let at = Location::caller();
     let scheduler = scheduler::expect("a select! that has to wait");
     let waiter = &Waiter::new();
     let caller = Caller::waiting(scheduler, waiter);
-    let leaving = Leaving::new(places);
+    let leaving = Leaving::new(standing);
     let deadline = limit.and_then(|limit| scheduler.clock.after(limit));
     let timer = deadline.map(|deadline| Armed {
         scheduler,
@@ -103,10 +109,10 @@ fn wait_at(places: &dyn Places, limit: Option<Duration>) -> usize {
         timer.as_ref().is_some_and(|timer| !is_armed(timer))
     };
     let picked = waiter.stand(scheduler, |crowd| {
-        places.join(crowd, caller, 0);
+        standing.join(crowd, caller, 0);
         loop {
-            suspend::park_on(scheduler, &Any(places), at);
-            if let Some(index) = served(places, scheduler, waiter) {
+            suspend::park_on(scheduler, &Any(standing), at);
+            if let Some(index) = served(standing, scheduler, waiter) {
                 return Some(index);
             }
             if is_over() {
@@ -119,14 +125,14 @@ fn wait_at(places: &dyn Places, limit: Option<Duration>) -> usize {
 
 /// Nothing is ready, but a `select!` somewhere offers what we would receive. It can
 /// only send to somebody who stands in the queue: so we do, for one turn.
-fn glance_at(places: &dyn Places, scheduler: &Scheduler) -> usize {
+fn glance_at(standing: &dyn AllStanding, scheduler: &Scheduler) -> usize {
     let waiter = &Waiter::new();
     let caller = Caller::waiting(scheduler, waiter);
-    let leaving = Leaving::new(places);
+    let leaving = Leaving::new(standing);
     let picked = waiter.stand(scheduler, |crowd| {
-        places.join(crowd, caller, 0);
+        standing.join(crowd, caller, 0);
         suspend::let_others_run(scheduler);
-        served(places, scheduler, waiter)
+        served(standing, scheduler, waiter)
     });
     let index = leaving.with(picked);
     if picked.is_none() {
@@ -136,15 +142,15 @@ fn glance_at(places: &dyn Places, scheduler: &Scheduler) -> usize {
 }
 
 /// The operation that somebody has served, or one that has become ready.
-fn served(places: &dyn Places, scheduler: &Scheduler, waiter: &Waiter) -> Option<usize> {
+fn served(standing: &dyn AllStanding, scheduler: &Scheduler, waiter: &Waiter) -> Option<usize> {
     waiter.served().or_else(|| {
         // What has not taken place yet comes after what is due.
         suspend::checkpoint(scheduler);
         let caller = Caller::waiting(scheduler, waiter);
         let mut pick = Pick::new(Some(scheduler));
-        places.poll(caller, 0, &mut pick);
+        standing.poll(caller, 0, &mut pick);
         let index = pick.picked()?;
-        places.perform(caller, index);
+        standing.perform(caller, index);
         waiter.serve_itself(index);
         Some(index)
     })
@@ -152,14 +158,14 @@ fn served(places: &dyn Places, scheduler: &Scheduler, waiter: &Waiter) -> Option
 
 /// Lets others go on who waited behind our offers, when these have left the queues.
 struct Leaving<'a> {
-    places: &'a dyn Places,
+    standing: &'a dyn AllStanding,
     picked: Cell<Option<usize>>,
 }
 
 impl<'a> Leaving<'a> {
-    fn new(places: &'a dyn Places) -> Leaving<'a> {
+    fn new(standing: &'a dyn AllStanding) -> Leaving<'a> {
         Leaving {
-            places,
+            standing,
             picked: Cell::new(None),
         }
     }
@@ -167,18 +173,18 @@ impl<'a> Leaving<'a> {
     /// Leaves with what was picked, whose turn goes on.
     fn with(self, picked: Option<usize>) -> usize {
         self.picked.set(picked);
-        picked.unwrap_or(self.places.count())
+        picked.unwrap_or(self.standing.count())
     }
 }
 
 impl Drop for Leaving<'_> {
     fn drop(&mut self) {
-        self.places.settle(self.picked.get());
+        self.standing.settle(self.picked.get());
     }
 }
 
 /// "one of 3 operations of a select!"
-struct Any<'a>(&'a dyn Places);
+struct Any<'a>(&'a dyn AllStanding);
 
 impl Awaited for Any<'_> {}
 

@@ -1,26 +1,26 @@
 //! The operations that a `select!` is made of.
 //!
-//! An operation is polled first. If none is ready, each takes a [`Place`] in the queue of
-//! its channel.
+//! An operation is polled first. If none is ready, a [`Standing`] for each is made, and put
+//! into the queue of its channel.
 
 use crate::scheduler::Scheduler;
 use crate::sync::channel::{Chan, Receiver, RecvError, SendError, Sender, TrySendError};
 use crate::wait_queue::Caller;
 
-use super::places::{Offering, Place, Places, Receiving};
+use super::standing::{AllStanding, Standing, StandingOffer, StandingReceive};
 
 /// One operation. What there is while it waits is made only then.
 pub trait Operation: Copy {
-    type Place: Place;
+    type Standing: Standing;
 
-    /// Whether it can take place at once, with somebody else than `me`.
+    /// Whether it can take place at once, with somebody else than the caller.
     fn is_ready(self, caller: Caller<'_>) -> bool;
 
     /// Whether somebody's offer could be met, if we stood in the queue.
     fn is_offered(self) -> bool;
 
-    /// The place where it will stand.
-    fn place(self) -> Self::Place;
+    /// What stands in the queue for it.
+    fn stand(self) -> Self::Standing;
 }
 
 /// Receives from a channel.
@@ -38,7 +38,7 @@ impl<T> Clone for Receive<'_, T> {
 impl<T> Copy for Receive<'_, T> {}
 
 impl<'a, T> Receive<'a, T> {
-    /// One that is not picked yet.
+    /// A receive from the channel of `receiver`.
     #[inline(always)]
     #[must_use]
     pub fn new(receiver: &'a Receiver<T>) -> Receive<'a, T> {
@@ -58,7 +58,7 @@ impl<'a, T> Receive<'a, T> {
 }
 
 impl<'a, T> Operation for Receive<'a, T> {
-    type Place = Receiving<'a, T>;
+    type Standing = StandingReceive<'a, T>;
 
     #[inline(always)]
     fn is_ready(self, caller: Caller<'_>) -> bool {
@@ -69,8 +69,8 @@ impl<'a, T> Operation for Receive<'a, T> {
         self.chan.is_offered()
     }
 
-    fn place(self) -> Receiving<'a, T> {
-        Receiving::new(self.chan)
+    fn stand(self) -> StandingReceive<'a, T> {
+        StandingReceive::new(self.chan)
     }
 }
 
@@ -89,7 +89,7 @@ impl<T> Clone for Offer<'_, T> {
 impl<T> Copy for Offer<'_, T> {}
 
 impl<'a, T> Offer<'a, T> {
-    /// One that is not picked yet.
+    /// A send to the channel of `sender`.
     #[inline(always)]
     #[must_use]
     pub fn new(sender: &'a Sender<T>) -> Offer<'a, T> {
@@ -107,7 +107,7 @@ impl<'a, T> Offer<'a, T> {
 }
 
 impl<'a, T> Operation for Offer<'a, T> {
-    type Place = Offering<'a, T>;
+    type Standing = StandingOffer<'a, T>;
 
     #[inline(always)]
     fn is_ready(self, caller: Caller<'_>) -> bool {
@@ -118,8 +118,8 @@ impl<'a, T> Operation for Offer<'a, T> {
         false
     }
 
-    fn place(self) -> Offering<'a, T> {
-        Offering::new(self.chan)
+    fn stand(self) -> StandingOffer<'a, T> {
+        StandingOffer::new(self.chan)
     }
 }
 
@@ -193,7 +193,7 @@ impl<'a> Pick<'a> {
 
 /// The operations of a `select!`, numbered from `first` on: a list of pairs.
 pub trait Operations: Copy {
-    type Places: Places;
+    type AllStanding: AllStanding;
 
     fn count(self) -> usize;
 
@@ -203,13 +203,16 @@ pub trait Operations: Copy {
     /// As [`Operation::is_offered`], for any.
     fn is_offered(self) -> bool;
 
-    /// As [`Operation::place`], for all.
-    fn places(self) -> Self::Places;
+    /// As [`Operation::stand`], for all.
+    fn stand(self) -> Self::AllStanding;
+
+    /// As [`Standing::lay_out`], for one; none has the index that is their count.
+    fn lay_out(standing: &Self::AllStanding, index: usize);
 }
 
 /// The end of the list.
 impl Operations for () {
-    type Places = ();
+    type AllStanding = ();
 
     #[inline(always)]
     fn count(self) -> usize {
@@ -223,11 +226,13 @@ impl Operations for () {
         false
     }
 
-    fn places(self) {}
+    fn stand(self) {}
+
+    fn lay_out((): &(), _: usize) {}
 }
 
 impl<O: Operation, Rest: Operations> Operations for (O, Rest) {
-    type Places = (O::Place, Rest::Places);
+    type AllStanding = (O::Standing, Rest::AllStanding);
 
     #[inline(always)]
     fn count(self) -> usize {
@@ -246,7 +251,14 @@ impl<O: Operation, Rest: Operations> Operations for (O, Rest) {
         self.0.is_offered() || self.1.is_offered()
     }
 
-    fn places(self) -> Self::Places {
-        (self.0.place(), self.1.places())
+    fn stand(self) -> Self::AllStanding {
+        (self.0.stand(), self.1.stand())
+    }
+
+    fn lay_out((standing, rest): &Self::AllStanding, index: usize) {
+        match index.checked_sub(1) {
+            None => standing.lay_out(),
+            Some(index) => Rest::lay_out(rest, index),
+        }
     }
 }

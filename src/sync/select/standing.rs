@@ -9,7 +9,7 @@ use crate::wait_queue::{Caller, Crowd, Node, Tag};
 use super::operations::Pick;
 
 /// Where an operation stands in the queue of its channel.
-pub trait Place {
+pub trait Standing {
     /// Whether the operation can take place at once, with somebody else than the caller.
     fn is_ready(&self, caller: Caller<'_>) -> bool;
 
@@ -22,21 +22,21 @@ pub trait Place {
     /// After it has left its queue without being picked.
     fn settle(&self);
 
-    /// After it was picked: puts what it was handed before all else in its channel, where the
-    /// operation finds it, which is completed at once.
+    /// After it was picked, and all others were settled: puts what it was handed before all else
+    /// in its channel, for the operation, which is completed at once.
     fn lay_out(&self);
 }
 
-/// The place of one that receives.
-pub struct Receiving<'a, T> {
+/// One that receives.
+pub struct StandingReceive<'a, T> {
     pub(super) chan: &'a Chan<T>,
     /// Holds the item if this was picked.
     node: Node<T>,
 }
 
-impl<'a, T> Receiving<'a, T> {
-    pub(super) fn new(chan: &'a Chan<T>) -> Receiving<'a, T> {
-        Receiving {
+impl<'a, T> StandingReceive<'a, T> {
+    pub(super) fn new(chan: &'a Chan<T>) -> StandingReceive<'a, T> {
+        StandingReceive {
             chan,
             node: Node::new(Tag::Plain, None),
         }
@@ -48,7 +48,7 @@ impl<'a, T> Receiving<'a, T> {
     }
 }
 
-impl<T> Place for Receiving<'_, T> {
+impl<T> Standing for StandingReceive<'_, T> {
     fn is_ready(&self, caller: Caller<'_>) -> bool {
         self.chan.can_recv(caller)
     }
@@ -73,22 +73,22 @@ impl<T> Place for Receiving<'_, T> {
     }
 }
 
-/// The place of one that sends.
-pub struct Offering<'a, T> {
+/// One that sends.
+pub struct StandingOffer<'a, T> {
     pub(super) chan: &'a Chan<T>,
     node: Node<T>,
 }
 
-impl<'a, T> Offering<'a, T> {
-    pub(super) fn new(chan: &'a Chan<T>) -> Offering<'a, T> {
-        Offering {
+impl<'a, T> StandingOffer<'a, T> {
+    pub(super) fn new(chan: &'a Chan<T>) -> StandingOffer<'a, T> {
+        StandingOffer {
             chan,
             node: Node::new(Tag::Offer, None),
         }
     }
 }
 
-impl<T> Place for Offering<'_, T> {
+impl<T> Standing for StandingOffer<'_, T> {
     fn is_ready(&self, caller: Caller<'_>) -> bool {
         self.chan.can_send(caller)
     }
@@ -106,27 +106,25 @@ impl<T> Place for Offering<'_, T> {
     fn lay_out(&self) {}
 }
 
-/// Where operations stand: a list of pairs in a `select!`, a slice in a `Select`.
-pub trait Places {
+/// All that stand for one waiter: a list of pairs in a `select!`, boxes in a `Select`.
+pub trait AllStanding {
     fn count(&self) -> usize;
 
     /// Tells `pick` of those that are ready, numbered from `first` on.
     fn poll(&self, caller: Caller<'_>, first: usize, pick: &mut Pick<'_>);
 
-    /// As [`Place::perform`], for one.
+    /// As [`Standing::perform`], for one.
     fn perform(&self, caller: Caller<'_>, index: usize);
 
-    /// As [`Place::join`], for all.
+    /// As [`Standing::join`], for all.
     fn join<'env>(&'env self, crowd: &Crowd<'env>, caller: Caller<'_>, first: usize);
 
-    /// After all have left their queues: [settles](Place::settle) those that were not picked.
-    /// In a `select!`, which is completed at once, also [lays out](Place::lay_out) the one
-    /// that was.
+    /// As [`Standing::settle`], for all but the one that was picked.
     fn settle(&self, picked: Option<usize>);
 }
 
 /// The end of the list.
-impl Places for () {
+impl AllStanding for () {
     fn count(&self) -> usize {
         0
     }
@@ -140,7 +138,7 @@ impl Places for () {
     fn settle(&self, _: Option<usize>) {}
 }
 
-impl<P: Place, Rest: Places> Places for (P, Rest) {
+impl<P: Standing, Rest: AllStanding> AllStanding for (P, Rest) {
     fn count(&self) -> usize {
         1 + self.1.count()
     }
@@ -165,9 +163,8 @@ impl<P: Place, Rest: Places> Places for (P, Rest) {
     }
 
     fn settle(&self, picked: Option<usize>) {
-        match picked {
-            Some(0) => self.0.lay_out(),
-            _ => self.0.settle(),
+        if picked != Some(0) {
+            self.0.settle();
         }
         self.1.settle(picked.and_then(|index| index.checked_sub(1)));
     }

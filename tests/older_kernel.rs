@@ -1,0 +1,176 @@
+//! On a kernel that lacks, or forbids, what newer ones have: a seccomp(2) filter refuses it to each
+//! test of this file.
+
+use std::fs;
+use std::io::{Error, ErrorKind, Read, Write};
+use std::mem;
+use std::ptr;
+use std::thread;
+
+use corobin::net::{TcpListener, TcpStream};
+use corobin::process::Command;
+use corobin::{IoBackend, Runtime, run, spawn, yield_now};
+
+/// `MADV_GUARD_INSTALL`.
+const GUARD_INSTALL: u32 = 102;
+
+fn statement(code: u32, k: u32) -> libc::sock_filter {
+    libc::sock_filter {
+        code: code as u16,
+        jt: 0,
+        jf: 0,
+        k,
+    }
+}
+
+/// Skips so many of what follows unless what was loaded is `k`.
+fn unless(k: u32, skipped: u8) -> libc::sock_filter {
+    let code = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    libc::sock_filter {
+        code,
+        jt: 0,
+        jf: skipped,
+        k,
+    }
+}
+
+/// Refuses this thread, and those that it starts, what came to Linux after 5.0.
+///
+/// # Errors
+/// There is no seccomp here.
+fn refuse() -> Result<(), Error> {
+    const LOAD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+    const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
+    let number = mem::offset_of!(libc::seccomp_data, nr) as u32;
+    // The lower half of the third argument, on machines that store it first.
+    let advice = mem::offset_of!(libc::seccomp_data, args) as u32 + 2 * 8;
+    let fail = |error: i32| statement(RETURN, libc::SECCOMP_RET_ERRNO | error as u32);
+    let mut program = vec![statement(LOAD, number)];
+    for (call, error) in [
+        (libc::SYS_io_uring_setup, libc::EPERM),
+        (libc::SYS_pidfd_open, libc::ENOSYS),
+        (libc::SYS_process_madvise, libc::ENOSYS),
+    ] {
+        program.extend([unless(call as u32, 1), fail(error)]);
+    }
+    program.extend([
+        unless(libc::SYS_madvise as u32, 3),
+        statement(LOAD, advice),
+        unless(GUARD_INSTALL, 1),
+        fail(libc::EINVAL),
+        statement(RETURN, libc::SECCOMP_RET_ALLOW),
+    ]);
+    let program = libc::sock_fprog {
+        len: program.len() as u16,
+        filter: program.as_mut_ptr(),
+    };
+    // SAFETY: the program is read in the call; the filter concerns this thread and its children.
+    let refused = unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
+            || libc::prctl(
+                libc::PR_SET_SECCOMP,
+                libc::SECCOMP_MODE_FILTER,
+                ptr::from_ref(&program),
+            ) != 0
+    };
+    match refused {
+        true => Err(Error::last_os_error()),
+        false => Ok(()),
+    }
+}
+
+/// Runs `f` where all that is refused.
+fn on_older_kernel(f: impl FnOnce() + Send + 'static) {
+    let thread = thread::spawn(|| match refuse() {
+        Ok(()) => f(),
+        // Not for want of something that could be installed.
+        Err(error) => println!("skipped: no seccomp filter: {error}"),
+    });
+    if let Err(payload) = thread.join() {
+        std::panic::resume_unwind(payload);
+    }
+}
+
+#[test]
+fn io_uring_that_is_refused_is_an_error_that_says_what_it_needs() {
+    on_older_kernel(|| {
+        let error = Runtime::builder()
+            .io_backend(IoBackend::IoUring)
+            .build()
+            .expect_err("io_uring is refused");
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        let text = error.to_string();
+        assert!(text.contains("IoBackend::IoUring needs io_uring"), "{text}");
+    });
+}
+
+#[test]
+fn auto_takes_what_there_is() {
+    on_older_kernel(|| {
+        let builder = Runtime::builder().io_backend(IoBackend::Auto);
+        builder.build().unwrap().run(|| {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            let server = spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut text = String::new();
+                stream.read_to_string(&mut text).unwrap();
+                stream.write_all(text.to_uppercase().as_bytes()).unwrap();
+            });
+            let mut stream = TcpStream::connect(address).unwrap();
+            yield_now();
+            stream.write_all(b"hello").unwrap();
+            stream.shutdown(std::net::Shutdown::Write).unwrap();
+            let mut text = String::new();
+            stream.read_to_string(&mut text).unwrap();
+            assert_eq!(text, "HELLO");
+            server.join().unwrap();
+        });
+    });
+}
+
+#[test]
+fn a_child_is_waited_for_without_a_pidfd() {
+    on_older_kernel(|| {
+        run(|| {
+            let status = |code: i32| {
+                let mut command = Command::new("sh");
+                command.args(["-c", &format!("exit {code}")]).status()
+            };
+            let handles: Vec<_> = (0..3).map(|code| spawn(move || status(code))).collect();
+            for (code, handle) in (0..).zip(handles) {
+                assert_eq!(handle.join().unwrap().unwrap().code(), Some(code));
+            }
+        });
+    });
+}
+
+/// Mappings that nobody may touch. Markers are none.
+fn guards() -> usize {
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
+    maps.lines().filter(|line| line.contains(" ---p ")).count()
+}
+
+#[test]
+fn stacks_have_guards_without_markers() {
+    const CROWD: usize = 1000;
+    on_older_kernel(|| {
+        run(|| {
+            let before = guards();
+            let handles: Vec<_> = (0..CROWD)
+                .map(|n| {
+                    spawn(move || {
+                        yield_now();
+                        n
+                    })
+                })
+                .collect();
+            yield_now();
+            let more = guards() - before;
+            assert!(more >= CROWD / 2, "{more} guards more");
+            for (n, handle) in handles.into_iter().enumerate() {
+                assert_eq!(handle.join().unwrap(), n);
+            }
+        });
+    });
+}
