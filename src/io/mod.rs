@@ -17,7 +17,7 @@ mod turns;
 
 pub use adapter::Async;
 pub use output::{Stderr, StderrLock, Stdout, StdoutLock, copy, stderr, stdout};
-pub(crate) use registration::{Limits, Registration, Waiting};
+pub(crate) use registration::{Limits, Registration, SharedLimits, Waiting};
 #[doc(no_inline)]
 pub use std::io::{
     BufRead, BufReader, BufWriter, Bytes, Chain, Cursor, Empty, Error, ErrorKind, IntoInnerError,

@@ -1,7 +1,7 @@
 //! How an operation on a descriptor waits: try, and where that would block, let
 //! the reactor tell when to try again.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -38,7 +38,7 @@ pub(crate) struct Registration {
 #[derive(Clone, Copy)]
 pub(crate) struct Waiting<'a> {
     pub(crate) direction: Direction,
-    pub(crate) limits: Option<&'a Limits>,
+    pub(crate) limits: Option<&'a SharedLimits>,
     pub(crate) at: &'static Location<'static>,
 }
 
@@ -54,19 +54,26 @@ pub(crate) struct Limits {
     pub(crate) reads_ended: Cell<bool>,
 }
 
+/// Made when a limit is set, or a duplicate made that shares them: which may be during a wait.
+pub(crate) type SharedLimits = OnceCell<Rc<Limits>>;
+
 impl Waiting<'_> {
+    fn limits(&self) -> Option<&Limits> {
+        Some(self.limits?.get()?)
+    }
+
     fn never(&self) -> bool {
-        self.limits.is_some_and(|limits| limits.nonblocking.get())
+        self.limits().is_some_and(|limits| limits.nonblocking.get())
     }
 
     /// Whether there is nothing to wait for any more.
     pub(crate) fn has_ended(&self) -> bool {
-        let ended = self.limits.is_some_and(|limits| limits.reads_ended.get());
+        let ended = self.limits().is_some_and(|limits| limits.reads_ended.get());
         ended && self.direction == Direction::Read
     }
 
     pub(super) fn timeout(&self) -> Option<Duration> {
-        let limits = self.limits?;
+        let limits = self.limits()?;
         match self.direction {
             Direction::Read => limits.read_timeout.get(),
             Direction::Write => limits.write_timeout.get(),

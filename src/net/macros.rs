@@ -97,10 +97,13 @@ macro_rules! timeouts {
         impl From<$std> for $type {
             fn from(std: $std) -> $type {
                 let socket = Socket::from_std(std).expect("a socket can be non-blocking");
-                let limits = socket.limits();
                 let std: &$std = socket.get();
-                limits.read_timeout.set(std.read_timeout().ok().flatten());
-                limits.write_timeout.set(std.write_timeout().ok().flatten());
+                let read = std.read_timeout().ok().flatten();
+                let write = std.write_timeout().ok().flatten();
+                if read.is_some() || write.is_some() {
+                    socket.limits().read_timeout.set(read);
+                    socket.limits().write_timeout.set(write);
+                }
                 $type { socket }
             }
         }

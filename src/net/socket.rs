@@ -11,7 +11,7 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendFlags, recv, recvmsg, sendmsg,
 };
 
-use crate::io::{Async, Limits, Waiting};
+use crate::io::{Async, Limits, SharedLimits, Waiting};
 use crate::reactor::Direction;
 use crate::scheduler;
 use crate::suspend;
@@ -21,7 +21,7 @@ pub(super) type At = &'static Location<'static>;
 
 pub(super) struct Socket<T: AsFd> {
     io: Async<T>,
-    limits: Rc<Limits>,
+    limits: SharedLimits,
 }
 
 impl<T: AsFd> Socket<T> {
@@ -29,7 +29,7 @@ impl<T: AsFd> Socket<T> {
     pub(super) fn new(io: T) -> Socket<T> {
         Socket {
             io: Async::new_nonblocking(io),
-            limits: Rc::default(),
+            limits: SharedLimits::new(),
         }
     }
 
@@ -45,8 +45,10 @@ impl<T: AsFd> Socket<T> {
     /// A socket of std, blocking unless the user has asked for the contrary.
     pub(super) fn into_std(self) -> T {
         let io = self.io.into_inner();
+        let limits = self.limits.get();
+        let nonblocking = limits.is_some_and(|limits| limits.nonblocking.get());
         // No socket refuses this.
-        let _ = ioctl_fionbio(&io, self.limits.nonblocking.get());
+        let _ = ioctl_fionbio(&io, nonblocking);
         io
     }
 
@@ -60,7 +62,7 @@ impl<T: AsFd> Socket<T> {
     ) -> io::Result<Socket<T>> {
         Ok(Socket {
             io: Async::new_nonblocking(duplicate(self.get())?),
-            limits: Rc::clone(&self.limits),
+            limits: SharedLimits::from(Rc::clone(self.limits.get_or_init(Rc::default))),
         })
     }
 
@@ -70,12 +72,13 @@ impl<T: AsFd> Socket<T> {
     }
 
     pub(super) fn limits(&self) -> &Limits {
-        &self.limits
+        self.limits.get_or_init(Rc::default)
     }
 
     /// Whether a datagram socket was shut down for reading.
     pub(super) fn has_ended(&self) -> bool {
-        self.limits.reads_ended.get()
+        let limits = self.limits.get();
+        limits.is_some_and(|limits| limits.reads_ended.get())
     }
 
     fn waiting(&self, direction: Direction, at: At) -> Waiting<'_> {
@@ -247,7 +250,9 @@ impl<T: AsFd> Socket<T> {
         outcome: impl Fn(&T) -> io::Result<Option<io::Error>>,
         has_peer: impl Fn(&T) -> bool,
     ) -> io::Result<()> {
-        self.limits.write_timeout.set(timeout);
+        if timeout.is_some() {
+            self.limits().write_timeout.set(timeout);
+        }
         let mut error = None;
         let result = self.write_with(at, |io| {
             error = outcome(io)?;
@@ -257,7 +262,9 @@ impl<T: AsFd> Socket<T> {
                 Err(io::ErrorKind::WouldBlock.into())
             }
         });
-        self.limits.write_timeout.set(None);
+        if timeout.is_some() {
+            self.limits().write_timeout.set(None);
+        }
         match (error, result) {
             (Some(error), _) => Err(error),
             (None, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => Err(io::Error::new(

@@ -17,7 +17,7 @@ use rustix::io::Errno;
 
 use crate::generator::raw::Raw;
 
-use super::Source;
+use super::{Direction, Source};
 
 /// What the kernel hands over at once.
 const EVENTS: usize = 512;
@@ -122,10 +122,11 @@ impl Poll {
             }
             if flags.intersects(READ) {
                 let over = flags.intersects(READ_IS_OVER);
-                source.read.news(over, &mut wake);
+                source.news(Direction::Read, over, &mut wake);
             }
             if flags.intersects(WRITE) {
-                source.write.news(flags.intersects(BOTH), &mut wake);
+                let over = flags.intersects(BOTH);
+                source.news(Direction::Write, over, &mut wake);
             }
         }
     }

@@ -15,42 +15,48 @@ pub(crate) enum Direction {
     Write,
 }
 
-/// One registration, shared by all who use the descriptor under this number.
+/// One registration, shared by all who use the descriptor under this number. What each event
+/// and each wait touches comes first.
+#[repr(C)]
 pub(crate) struct Source {
-    pub(super) fd: RawFd,
     pub(super) poll: Weak<Poll>,
-    pub(super) users: Cell<usize>,
+    read: Side,
+    write: Side,
     /// Data out of band has come: a short read does not mean that nothing is
     /// left.
     pub(super) urgent: Cell<bool>,
-    pub(super) read: Side,
-    pub(super) write: Side,
+    pub(super) fd: RawFd,
+    pub(super) users: Cell<usize>,
+    /// Who waits besides the first of a side.
+    more: RefCell<Vec<(Direction, Raw)>>,
 }
 
 /// What is known of one direction.
 #[derive(Default)]
-pub(super) struct Side {
+struct Side {
     /// Worth a try. The kernel tells changes only, so this is set by what it
     /// tells and cleared by a try that found nothing.
     ready: Cell<bool>,
-    /// How many changes were told.
-    changes: Cell<u32>,
     /// The peer has closed, or there is an error: no further change need come.
     over: Cell<bool>,
-    /// The one who waits, if there is one; more are rare.
+    /// There may be more than one who waits, which is rare.
+    has_more: Cell<bool>,
+    /// How many changes were told.
+    changes: Cell<u32>,
+    /// One who waits, if there is one.
     first: Cell<Option<Raw>>,
-    more: RefCell<Vec<Raw>>,
 }
 
 impl Source {
     pub(super) fn new(fd: RawFd, poll: Weak<Poll>) -> Source {
         Source {
-            fd,
             poll,
-            users: Cell::new(0),
-            urgent: Cell::new(false),
             read: Side::default(),
             write: Side::default(),
+            urgent: Cell::new(false),
+            fd,
+            users: Cell::new(0),
+            more: RefCell::default(),
         }
     }
 
@@ -99,41 +105,62 @@ impl Source {
         if side.first.get().is_none() {
             side.first.set(Some(raw));
         } else {
-            side.more.borrow_mut().push(raw);
+            self.more.borrow_mut().push((direction, raw));
+            side.has_more.set(true);
         }
-        Enlisted { side, raw }
+        Enlisted {
+            source: self,
+            direction,
+            raw,
+        }
     }
-}
 
-impl Side {
+    /// The kernel has told a change: wakes all who wait for one there.
     #[inline(always)]
-    pub(super) fn news(&self, over: bool, wake: &mut impl FnMut(Raw)) {
-        self.ready.set(true);
-        self.changes.set(self.changes.get().wrapping_add(1));
+    pub(super) fn news(&self, direction: Direction, over: bool, wake: &mut impl FnMut(Raw)) {
+        let side = self.side(direction);
+        side.ready.set(true);
+        side.changes.set(side.changes.get().wrapping_add(1));
         if over {
-            self.over.set(true);
+            side.over.set(true);
         }
-        if let Some(raw) = self.first.get() {
+        if let Some(raw) = side.first.get() {
             wake(raw);
         }
-        self.more.borrow().iter().for_each(|&raw| wake(raw));
+        if side.has_more.get() {
+            for &(other, raw) in &*self.more.borrow() {
+                if other == direction {
+                    wake(raw);
+                }
+            }
+        }
+    }
+
+    /// One of those who are not the first of their side goes.
+    #[cold]
+    fn strike(&self, direction: Direction, raw: Raw) {
+        let mut more = self.more.borrow_mut();
+        if let Some(at) = more.iter().position(|&one| one == (direction, raw)) {
+            more.remove(at);
+        }
+        let has_more = more.iter().any(|&(other, _)| other == direction);
+        self.side(direction).has_more.set(has_more);
     }
 }
 
 pub(crate) struct Enlisted<'a> {
-    side: &'a Side,
+    source: &'a Source,
+    direction: Direction,
     raw: Raw,
 }
 
 impl Drop for Enlisted<'_> {
     fn drop(&mut self) {
-        if self.side.first.get() == Some(self.raw) {
-            self.side.first.set(None);
-            return;
-        }
-        let mut more = self.side.more.borrow_mut();
-        if let Some(at) = more.iter().position(|&raw| raw == self.raw) {
-            more.remove(at);
+        let first = &self.source.side(self.direction).first;
+        if first.get() == Some(self.raw) {
+            first.set(None);
+        } else {
+            self.source.strike(self.direction, self.raw);
         }
     }
 }

@@ -130,7 +130,7 @@ pub(crate) struct Scheduler {
     /// The state of the random numbers that a `select!` picks with.
     random: Cell<u64>,
     /// The tosses that are settled, a bit each, the next one last; above them a 1.
-    tosses: Cell<u32>,
+    tosses: Cell<u64>,
     /// Who watches; nobody, usually.
     probes: Probes,
     /// What `run` reports instead of a result.

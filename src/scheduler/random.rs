@@ -3,7 +3,7 @@
 use super::Scheduler;
 
 /// The most tosses that are settled in advance.
-const TOSSES: usize = 31;
+const TOSSES: usize = 63;
 
 impl Scheduler {
     /// A random number below `n`; with a seed, the same ones in every run.
@@ -17,7 +17,7 @@ impl Scheduler {
     }
 
     /// True as often as false. It alternates, since a branch predictor foresees that, and
-    /// begins again at random after at most 32 answers. With a seed each answer is random.
+    /// begins again at random after at most 64 answers. With a seed each answer is random.
     #[inline(always)]
     pub(crate) fn toss(&self) -> bool {
         let tosses = self.tosses.get();
@@ -34,8 +34,8 @@ impl Scheduler {
         let first = self.random_below(2) == 0;
         if !self.ready.is_seeded() {
             let more = 1 + self.random_below(TOSSES);
-            let turns: u32 = if first { 0xAAAA_AAAA } else { 0x5555_5555 };
-            let above = 1 << more;
+            let turns = if first { u64::MAX / 3 * 2 } else { u64::MAX / 3 };
+            let above = 1_u64 << more;
             self.tosses.set(above | turns & (above - 1));
         }
         first

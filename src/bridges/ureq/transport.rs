@@ -9,6 +9,7 @@ use std::io;
 use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::panic::Location;
+use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
-use crate::io::{Async, Limits, Waiting};
+use crate::io::{Async, Limits, SharedLimits, Waiting};
 use crate::reactor::Direction;
 use crate::scheduler;
 
@@ -110,9 +111,12 @@ fn run<R>(
     }
     let limit = limit(timeout);
     let result = if scheduler::current().is_some() {
-        let limits = Limits::default();
-        limits.read_timeout.set(limit);
-        limits.write_timeout.set(limit);
+        let limits = SharedLimits::new();
+        if limit.is_some() {
+            let limits = limits.get_or_init(Rc::<Limits>::default);
+            limits.read_timeout.set(limit);
+            limits.write_timeout.set(limit);
+        }
         let waiting = Waiting {
             direction,
             limits: Some(&limits),
