@@ -34,7 +34,7 @@ impl Scheduler {
         let first = self.random_below(2) == 0;
         if !self.ready.is_seeded() {
             let more = 1 + self.random_below(TOSSES);
-            let turns = if first { u64::MAX / 3 * 2 } else { u64::MAX / 3 };
+            let turns = u64::MAX / 3 * (1 + u64::from(first));
             let above = 1_u64 << more;
             self.tosses.set(above | turns & (above - 1));
         }
