@@ -84,6 +84,6 @@ impl Heap {
 
     fn put<T>(&mut self, at: usize, node: Node, slots: &mut Slots<T>) {
         self.0[at] = node;
-        slots.set_place(node.slot, Place::Heap, at);
+        slots.set_place(node.slot, Place::Heap(at as u32));
     }
 }

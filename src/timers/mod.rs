@@ -17,6 +17,10 @@
 //! Problem", 1990), whose times are counted in granules of a millisecond, and in which
 //! times before the last one may still arrive.
 //!
+//! A timer in a list does not know where: it is moved from list to list without a look at
+//! what it carries, which is not in the cache. So one that is cancelled there leaves its node
+//! behind, until that comes to the heap, or there are more of these than of others.
+//!
 //! Time is an argument: a duration that the caller counts from where it likes.
 
 mod heap;
@@ -34,6 +38,8 @@ pub(crate) use slots::Key;
 const CROWD: usize = 256;
 /// Room that an empty list keeps.
 const KEPT: usize = 64;
+/// How far ahead the cache is asked for a slot.
+const AHEAD: usize = 8;
 /// One for each bit of a granule's number.
 const LISTS: usize = 64;
 
@@ -49,6 +55,8 @@ pub(crate) struct Timers<T> {
     filled: u64,
     slots: Slots<T>,
     len: usize,
+    /// Nodes in the lists whose timers were cancelled.
+    stale: usize,
     arrivals: u64,
 }
 
@@ -64,8 +72,11 @@ struct Node {
 /// Where a timer is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
-    Heap,
-    List(u8),
+    /// At this index.
+    Heap(u32),
+    List,
+    /// It was cancelled in a list, where its node still is.
+    Stale,
 }
 
 impl<T> Timers<T> {
@@ -78,6 +89,7 @@ impl<T> Timers<T> {
             filled: 0,
             slots: Slots::new(),
             len: 0,
+            stale: 0,
             arrivals: 0,
         }
     }
@@ -106,12 +118,15 @@ impl<T> Timers<T> {
         };
         self.arrivals += 1;
         self.len += 1;
-        if self.file(node) == Place::Heap {
-            self.arrived += 1;
-            // All may have to be moved for that, four for each that has arrived.
-            if self.arrived > CROWD && self.arrived > self.len / 4 {
-                self.set_apart();
-            }
+        if node.granule() > self.base {
+            self.append(node);
+            return key;
+        }
+        self.heap.insert(node, &mut self.slots);
+        self.arrived += 1;
+        // All may have to be moved for that, four for each that has arrived.
+        if self.arrived > CROWD && self.arrived > self.len / 4 {
+            self.set_apart();
         }
         key
     }
@@ -126,12 +141,21 @@ impl<T> Timers<T> {
         if !self.is_armed(key) {
             return None;
         }
-        let (place, at) = self.slots.place(key.slot());
-        match place {
-            Place::Heap => self.heap.remove(at, &mut self.slots),
-            Place::List(list) => self.remove_from_list(list, at),
+        match self.slots.place(key.slot()) {
+            Place::Heap(at) => {
+                self.heap.remove(at as usize, &mut self.slots);
+                Some(self.removed(key.slot()))
+            }
+            _ => {
+                let value = self.slots.leave(key.slot());
+                self.len -= 1;
+                self.stale += 1;
+                if self.stale > KEPT.max(self.len) {
+                    self.sweep();
+                }
+                Some(value)
+            }
         }
-        Some(self.removed(key.slot()))
     }
 
     /// The earliest timer whose deadline is not after `now`.
@@ -144,46 +168,26 @@ impl<T> Timers<T> {
         Some(self.removed(slot))
     }
 
-    /// What is left to do when a timer is in no list or heap any more.
+    /// What is left to do when a timer has left the heap.
     fn removed(&mut self, slot: u32) -> T {
         self.len -= 1;
         if self.heap.is_empty() {
             self.arrived = 0;
-            self.base = u64::MAX;
-            if self.filled != 0 {
+            while self.filled != 0 && self.heap.is_empty() {
                 self.refill();
+            }
+            // All that were left were stale.
+            if self.heap.is_empty() {
+                self.base = u64::MAX;
             }
         }
         self.slots.remove(slot)
     }
 
-    fn file(&mut self, node: Node) -> Place {
-        let granule = node.granule();
-        if granule <= self.base {
-            self.heap.insert(node, &mut self.slots);
-            Place::Heap
-        } else {
-            self.append(highest_difference(granule, self.base), node)
-        }
-    }
-
-    fn append(&mut self, list: usize, node: Node) -> Place {
-        let nodes = &mut self.lists[list];
-        let place = Place::List(list as u8);
-        self.slots.set_place(node.slot, place, nodes.len());
-        nodes.push(node);
+    fn append(&mut self, node: Node) {
+        let list = highest_difference(node.granule(), self.base);
+        self.lists[list].push(node);
         self.filled |= 1 << list;
-        place
-    }
-
-    fn remove_from_list(&mut self, list: u8, at: usize) {
-        let nodes = &mut self.lists[usize::from(list)];
-        nodes.swap_remove(at);
-        match nodes.get(at) {
-            Some(moved) => self.slots.set_place(moved.slot, Place::List(list), at),
-            None if nodes.is_empty() => self.filled &= !(1 << list),
-            None => {}
-        }
     }
 
     /// Brings the earliest of the lists to the empty heap.
@@ -195,11 +199,49 @@ impl<T> Timers<T> {
         let first = nodes.iter().map(Node::granule).min();
         self.base = first.expect("a list that is filled");
         // All of them agree with it in this bit, so they go to earlier lists.
-        self.file_all(&nodes);
+        let mut soon = Vec::new();
+        for &node in &nodes {
+            match node.granule() == self.base {
+                true => soon.push(node),
+                false => self.append(node),
+            }
+        }
+        for (at, &node) in soon.iter().enumerate() {
+            self.slots.prefetch(soon.get(at + AHEAD));
+            if self.slots.place(node.slot) == Place::Stale {
+                self.stale -= 1;
+                self.slots.free(node.slot);
+            } else {
+                self.heap.insert(node, &mut self.slots);
+            }
+        }
         if nodes.capacity() <= KEPT {
             nodes.clear();
             self.lists[list] = nodes;
         }
+    }
+
+    /// Takes the nodes that were left behind out of the lists.
+    #[cold]
+    fn sweep(&mut self) {
+        for (list, nodes) in self.lists.iter_mut().enumerate() {
+            let mut kept = 0;
+            for at in 0..nodes.len() {
+                let node = nodes[at];
+                self.slots.prefetch(nodes.get(at + AHEAD));
+                if self.slots.place(node.slot) == Place::Stale {
+                    self.slots.free(node.slot);
+                } else {
+                    nodes[kept] = node;
+                    kept += 1;
+                }
+            }
+            nodes.truncate(kept);
+            if nodes.is_empty() {
+                self.filled &= !(1 << list);
+            }
+        }
+        self.stale = 0;
     }
 
     /// Leaves the first granule of the heap there, and brings the rest to the lists.
@@ -217,24 +259,22 @@ impl<T> Timers<T> {
             // Whoever differed from the old base in a lower bit agrees with that in this one.
             let bit = highest_difference(old, first);
             for list in 0..bit {
-                for node in mem::take(&mut self.lists[list]) {
-                    self.append(bit, node);
-                }
+                let nodes = mem::take(&mut self.lists[list]);
+                self.lists[bit].extend(nodes);
             }
+            let below = self.filled & !(!0 << bit);
             self.filled &= !0 << bit;
-        }
-        let nodes = self.heap.take();
-        self.file_all(&nodes);
-    }
-
-    fn file_all(&mut self, nodes: &[Node]) {
-        /// How far ahead the cache is asked for a slot.
-        const AHEAD: usize = 8;
-        for (at, &node) in nodes.iter().enumerate() {
-            if let Some(later) = nodes.get(at + AHEAD) {
-                self.slots.prefetch(later.slot);
+            if below != 0 {
+                self.filled |= 1 << bit;
             }
-            self.file(node);
+        }
+        for node in self.heap.take() {
+            if node.granule() > first {
+                self.slots.set_place(node.slot, Place::List);
+                self.append(node);
+            } else {
+                self.heap.insert(node, &mut self.slots);
+            }
         }
     }
 }
@@ -391,6 +431,52 @@ mod tests {
         let due = std::iter::from_fn(|| timers.pop_due(Duration::MAX));
         assert!(due.eq(deadlines));
         assert!(timers.is_empty());
+    }
+
+    /// Cancelled ones leave their nodes in the lists; nobody waits for these.
+    #[test]
+    fn after_nothing_but_cancelled_ones_new_ones_are_found() {
+        for far in [KEPT, 4 * KEPT] {
+            let mut timers = Timers::new();
+            for n in 0..2 * CROWD {
+                timers.insert(Duration::from_millis(n as u64), n);
+            }
+            let keys: Vec<_> = (0..far)
+                .map(|n| timers.insert(Duration::from_secs(100 + n as u64), n))
+                .collect();
+            for key in keys {
+                assert!(timers.cancel(key).is_some());
+                assert_eq!(timers.cancel(key), None);
+            }
+            assert_eq!(timers.len(), 2 * CROWD);
+            let due = std::iter::from_fn(|| timers.pop_due(Duration::from_secs(90)));
+            assert_eq!(due.count(), 2 * CROWD);
+            assert!(timers.is_empty());
+            let later = Duration::from_secs(10_000);
+            timers.insert(later, 7);
+            assert_eq!(timers.next(), Some(later));
+            assert_eq!(timers.pop_due(later), Some(7));
+            assert_eq!((timers.stale, timers.filled), (0, 0));
+            assert!(timers.slots.count() <= 2 * CROWD + far);
+        }
+    }
+
+    /// Timeouts that are never reached take no more memory with time.
+    #[test]
+    fn cancelled_ones_do_not_pile_up() {
+        let mut timers = Timers::new();
+        let hour = Duration::from_secs(3600);
+        for n in 0..1000 {
+            timers.insert(hour, n);
+        }
+        for n in 0..100_000 {
+            let key = timers.insert(hour + Duration::from_millis(n), 0);
+            timers.cancel(key);
+        }
+        assert_eq!(timers.len(), 1000);
+        assert!(timers.slots.count() <= 2001, "{}", timers.slots.count());
+        let nodes: usize = timers.lists.iter().map(Vec::len).sum();
+        assert!(nodes <= 2001, "{nodes}");
     }
 
     /// What a server does: a short wait now and then, beside many timeouts of the same

@@ -1,6 +1,6 @@
 //! What each timer carries, and where it is.
 
-use super::Place;
+use super::{Node, Place};
 use crate::cpu::prefetch;
 
 /// Names a timer until it has fired or was cancelled; never again after.
@@ -24,9 +24,9 @@ pub(super) struct Slots<T> {
 struct Slot<T> {
     value: Option<T>,
     generation: u32,
-    /// The index in its place; in a free slot, the next one that is free.
-    at: u32,
     place: Place,
+    /// In a free slot, the next one that is free.
+    next: u32,
 }
 
 const NONE: u32 = u32::MAX;
@@ -39,7 +39,7 @@ impl<T> Slots<T> {
         }
     }
 
-    /// Its place is still to be told.
+    /// For a timer in a list, until another place is told.
     pub(super) fn insert(&mut self, value: T) -> Key {
         let slot = self.free;
         if slot == NONE {
@@ -47,8 +47,8 @@ impl<T> Slots<T> {
             self.all.push(Slot {
                 value: Some(value),
                 generation: 0,
-                at: NONE,
-                place: Place::Heap,
+                place: Place::List,
+                next: NONE,
             });
             return Key {
                 slot,
@@ -56,8 +56,9 @@ impl<T> Slots<T> {
             };
         }
         let free = &mut self.all[slot as usize];
-        self.free = free.at;
+        self.free = free.next;
         free.value = Some(value);
+        free.place = Place::List;
         Key {
             slot,
             generation: free.generation,
@@ -65,31 +66,45 @@ impl<T> Slots<T> {
     }
 
     pub(super) fn remove(&mut self, slot: u32) -> T {
-        let removed = &mut self.all[slot as usize];
-        removed.generation = removed.generation.wrapping_add(1);
-        removed.at = self.free;
+        let value = self.leave(slot);
+        self.free(slot);
+        value
+    }
+
+    /// Takes what the timer carries, and keeps its slot for the node that it leaves behind.
+    pub(super) fn leave(&mut self, slot: u32) -> T {
+        let left = &mut self.all[slot as usize];
+        left.generation = left.generation.wrapping_add(1);
+        left.place = Place::Stale;
+        left.value.take().expect("an armed timer has a value")
+    }
+
+    /// There is no node of it any more.
+    pub(super) fn free(&mut self, slot: u32) {
+        self.all[slot as usize].next = self.free;
         self.free = slot;
-        removed.value.take().expect("an armed timer has a value")
+    }
+
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.all.len()
     }
 
     pub(super) fn holds(&self, key: Key) -> bool {
         self.all[key.slot as usize].generation == key.generation
     }
 
-    pub(super) fn place(&self, slot: u32) -> (Place, usize) {
-        let slot = &self.all[slot as usize];
-        (slot.place, slot.at as usize)
+    pub(super) fn place(&self, slot: u32) -> Place {
+        self.all[slot as usize].place
     }
 
-    pub(super) fn set_place(&mut self, slot: u32, place: Place, at: usize) {
-        let slot = &mut self.all[slot as usize];
-        slot.place = place;
-        slot.at = at as u32;
+    pub(super) fn set_place(&mut self, slot: u32, place: Place) {
+        self.all[slot as usize].place = place;
     }
 
-    /// Asks the cache for it.
-    pub(super) fn prefetch(&self, slot: u32) {
-        if let Some(slot) = self.all.get(slot as usize) {
+    /// Asks the cache for the slot of this node.
+    pub(super) fn prefetch(&self, node: Option<&Node>) {
+        if let Some(slot) = node.and_then(|node| self.all.get(node.slot as usize)) {
             prefetch(std::ptr::from_ref(slot).addr());
         }
     }
