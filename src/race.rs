@@ -16,6 +16,10 @@ use crate::task::{Group, Joiner};
 /// Takes a tuple, an array or a `Vec` of closures with one result type. They may
 /// borrow. A suspension point; a cancel cancels all of them.
 ///
+/// Several may succeed in the same turn; then the results of the others are dropped, with what
+/// they have taken. To receive from one of several channels and lose nothing, use
+/// [`select!`](crate::select).
+///
 /// # Panics
 /// With no closure at all; outside of a runtime. A panic in one of them cancels
 /// the rest and is raised again.

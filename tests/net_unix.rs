@@ -7,6 +7,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::SocketAddr;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
 use backends::on_each;
@@ -382,5 +383,47 @@ fn a_timeout_loses_nothing_of_a_text() {
         drop(one);
         two.read_to_string(&mut text).unwrap();
         assert_eq!(text, "hello gr\u{fc}n");
+    });
+}
+
+/// The kernel makes no news of it to those who wait for room.
+#[test]
+fn a_writer_meets_its_own_shutdown() {
+    on_each(|| {
+        let (stream, peer) = UnixStream::pair().unwrap();
+        let stream = Rc::new(stream);
+        let writer = spawn({
+            let stream = Rc::clone(&stream);
+            move || (&*stream).write_all(&vec![7; 5_000_000])
+        });
+        let reader = spawn({
+            let stream = Rc::clone(&stream);
+            move || (&*stream).read(&mut [0; 10])
+        });
+        sleep(Duration::from_millis(1));
+        assert!(!writer.is_finished());
+        stream.shutdown(Shutdown::Write).unwrap();
+        let error = writer.join().unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+        // Who reads goes on.
+        (&peer).write_all(b"hello").unwrap();
+        assert_eq!(reader.join().unwrap().unwrap(), 5);
+
+        let (socket, _peer) = UnixDatagram::pair().unwrap();
+        let socket = Rc::new(socket);
+        let sender = spawn({
+            let socket = Rc::clone(&socket);
+            move || {
+                loop {
+                    if let Err(error) = socket.send(&[7; 1000]) {
+                        return error.kind();
+                    }
+                }
+            }
+        });
+        sleep(Duration::from_millis(1));
+        assert!(!sender.is_finished());
+        socket.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(sender.join().unwrap(), ErrorKind::BrokenPipe);
     });
 }

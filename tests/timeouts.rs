@@ -452,3 +452,25 @@ fn elapsed_is_an_error() {
     assert!(!error.to_string().is_empty());
     assert_eq!(Elapsed, Elapsed);
 }
+
+/// Timers that were cancelled stand in no way of those that come after.
+#[test]
+fn a_few_timers_after_many_cancelled_ones() {
+    let mut runtime = Runtime::builder().virtual_time(true).build().unwrap();
+    runtime.run(|| {
+        let ms = Duration::from_millis;
+        for far in [60, 600, 60_000] {
+            for many in [30, 300, 3000] {
+                let other = spawn(move || sleep(ms(50)));
+                yield_now();
+                for _ in 0..many {
+                    timeout(ms(far), || ()).unwrap();
+                }
+                other.join().unwrap();
+                let start = now();
+                timeout(ms(500), || sleep(ms(100))).unwrap();
+                assert_eq!(now() - start, ms(100));
+            }
+        }
+    });
+}

@@ -133,7 +133,8 @@ impl<T: AsFd> Async<T> {
 
     /// Calls `read` with the inner value until it does not fail with
     /// `WouldBlock`, and waits in between until the descriptor is readable. A
-    /// `read` that was interrupted by a signal is repeated.
+    /// `read` that was interrupted by a signal is repeated. Where it is known that
+    /// nothing has come since the last one failed, there is a wait before the first call too.
     ///
     /// A suspension point, whether or not it has to wait: it raises before the
     /// first try or while it waits, and never loses what `read` has returned.

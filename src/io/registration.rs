@@ -275,6 +275,25 @@ impl Registration {
         }
     }
 
+    /// After the socket was shut down for writing: wakes who waits for room, of which some kinds of
+    /// sockets make no news. With epoll only those who wait through this registration.
+    pub(crate) fn writes_ended(&self, fd: BorrowedFd<'_>) {
+        let Some(scheduler) = scheduler::current() else {
+            return;
+        };
+        match scheduler.reactor.made() {
+            Some(Backend::IoUring(uring)) => ring::retry_all(scheduler, uring, fd),
+            Some(Backend::Poll(poll)) => {
+                if let Some(source) = &*self.source.borrow()
+                    && poll.knows(source)
+                {
+                    source.news(Direction::Write, true, &mut |raw| scheduler.wake(raw));
+                }
+            }
+            None => {}
+        }
+    }
+
     /// Forgets the descriptor, which is still open.
     pub(crate) fn end(&mut self, fd: BorrowedFd<'_>) {
         if let Some(source) = self.source.get_mut().take() {

@@ -60,6 +60,13 @@ pub(super) fn send(
     unsafe { run(scheduler, uring, fd, waiting, &entry) }
 }
 
+/// Lets all who have begun an operation on this file try again.
+pub(super) fn retry_all(scheduler: &Scheduler, uring: &Uring, fd: BorrowedFd<'_>) {
+    while !uring.cancel_all(fd.as_raw_fd()) {
+        scheduler.look_at_descriptors(Some(Duration::ZERO));
+    }
+}
+
 /// What one operation may move; streams go on with the rest.
 fn length(buf: &[u8]) -> u32 {
     const MOST: u32 = 0x7fff_f000;
@@ -91,7 +98,8 @@ unsafe fn run(
             Err(Errno::AGAIN) if !deadline.has_passed() => {
                 poll(scheduler, uring, number, waiting, &deadline)?;
             }
-            Err(Errno::INTR) => {}
+            // Canceled by somebody who has shut the socket down.
+            Err(Errno::INTR | Errno::CANCELED) => {}
             result => return Ok(result?),
         }
     }
@@ -120,6 +128,10 @@ pub(super) fn poll(
         match unsafe { complete(scheduler, uring, number, waiting, deadline, &entry) } {
             Err(Errno::INTR) => {}
             result => {
+                let result = match result {
+                    Err(Errno::CANCELED) => Ok(0),
+                    result => result,
+                };
                 // Nothing has been done yet that would come first.
                 suspend::checkpoint(scheduler);
                 return Ok(result.map(drop)?);

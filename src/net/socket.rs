@@ -1,6 +1,7 @@
 //! What all sockets share: a socket of std in an [`Async`], and its limits.
 
 use std::io::{self, IoSlice, IoSliceMut};
+use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::Location;
 use std::rc::Rc;
@@ -73,6 +74,14 @@ impl<T: AsFd> Socket<T> {
 
     pub(super) fn limits(&self) -> &Limits {
         self.limits.get_or_init(Rc::default)
+    }
+
+    /// After the socket was shut down; see
+    /// [`Registration::writes_ended`](crate::io::Registration::writes_ended).
+    pub(super) fn was_shut_down(&self, how: Shutdown) {
+        if how != Shutdown::Read {
+            self.io.registration().writes_ended(self.get().as_fd());
+        }
     }
 
     /// Whether a datagram socket was shut down for reading.

@@ -50,12 +50,23 @@ passed_on! { UnixStream:
     fn peer_addr(&self) -> SocketAddr;
     /// The address of this end.
     fn local_addr(&self) -> SocketAddr;
-    /// Ends one direction, or both. Whoever waits for the socket in another
-    /// coroutine, also through a duplicate, is woken.
-    fn shutdown(&self, how: Shutdown) -> ();
 }
 
 impl UnixStream {
+    /// Ends one direction, or both. Whoever waits for the socket in another
+    /// coroutine is woken, who reads also through a duplicate.
+    ///
+    /// Who waits for room through a duplicate, or to the peer that shuts down its reading, goes on
+    /// waiting: the kernel makes no news of that, before the peer has read or closed.
+    ///
+    /// # Errors
+    /// As in std.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.socket.get().shutdown(how)?;
+        self.socket.was_shut_down(how);
+        Ok(())
+    }
+
     /// Connects to the socket at `path`.
     ///
     /// A suspension point. A connection that is cut short by a cancel is closed.

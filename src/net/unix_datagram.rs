@@ -31,7 +31,8 @@ passed_on! { UnixDatagram:
 
 impl UnixDatagram {
     /// Ends one direction, or both. Whoever waits for the socket in another
-    /// coroutine, also through a duplicate made with `try_clone`, is woken; a read gives 0
+    /// coroutine is woken, who reads also through a duplicate made with `try_clone`, who
+    /// waits for room only through this one; a read gives 0
     /// bytes from then on, when it has had what was there.
     ///
     /// # Errors
@@ -41,6 +42,7 @@ impl UnixDatagram {
         if how != Shutdown::Write {
             self.socket.limits().reads_ended.set(true);
         }
+        self.socket.was_shut_down(how);
         Ok(())
     }
 

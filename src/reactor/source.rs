@@ -115,9 +115,9 @@ impl Source {
         }
     }
 
-    /// The kernel has told a change: wakes all who wait for one there.
+    /// There is a change: wakes all who wait for one there.
     #[inline(always)]
-    pub(super) fn news(&self, direction: Direction, over: bool, wake: &mut impl FnMut(Raw)) {
+    pub(crate) fn news(&self, direction: Direction, over: bool, wake: &mut impl FnMut(Raw)) {
         let side = self.side(direction);
         side.ready.set(true);
         side.changes.set(side.changes.get().wrapping_add(1));

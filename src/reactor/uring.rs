@@ -8,11 +8,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use io_uring::types::{Fd, SubmitArgs, Timespec};
+use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
 use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue};
 
 use crate::generator::raw::Raw;
@@ -102,6 +102,15 @@ impl Uring {
     #[must_use]
     pub(crate) fn cancel(&self, op: &Op) -> bool {
         let entry = opcode::AsyncCancel::new(op.address()).build();
+        // SAFETY: it points to nothing.
+        unsafe { self.push(entry.user_data(CANCEL)) }
+    }
+
+    /// Ends all operations on the file that `fd` names with `ECANCELED` soon. False if there is
+    /// no room for that before the next look.
+    #[must_use]
+    pub(crate) fn cancel_all(&self, fd: RawFd) -> bool {
+        let entry = opcode::AsyncCancel2::new(CancelBuilder::fd(Fd(fd)).all()).build();
         // SAFETY: it points to nothing.
         unsafe { self.push(entry.user_data(CANCEL)) }
     }

@@ -2,9 +2,6 @@
 
 use super::Scheduler;
 
-/// The most tosses that are settled in advance.
-const TOSSES: usize = 63;
-
 impl Scheduler {
     /// A random number below `n`; with a seed, the same ones in every run.
     #[inline]
@@ -16,8 +13,7 @@ impl Scheduler {
         number as usize
     }
 
-    /// True as often as false. It alternates, since a branch predictor foresees that, and
-    /// begins again at random after at most 64 answers. With a seed each answer is random.
+    /// True as often as false, at random; with a seed, the same answers in every run.
     #[inline(always)]
     pub(crate) fn toss(&self) -> bool {
         let tosses = self.tosses.get();
@@ -31,13 +27,10 @@ impl Scheduler {
     #[cold]
     #[inline(never)]
     fn toss_anew(&self) -> bool {
-        let first = self.random_below(2) == 0;
-        if !self.ready.is_seeded() {
-            let more = 1 + self.random_below(TOSSES);
-            let turns = u64::MAX / 3 * (1 + u64::from(first));
-            let above = 1_u64 << more;
-            self.tosses.set(above | turns & (above - 1));
-        }
-        first
+        let mut random = fastrand::Rng::with_seed(self.random.get());
+        let tosses = random.u64(..);
+        self.random.set(random.get_seed());
+        self.tosses.set(tosses >> 1 | 1 << (u64::BITS - 1));
+        tosses & 1 == 1
     }
 }

@@ -84,8 +84,8 @@ impl<T> OneSender<T> {
 impl<T> OneReceiver<T> {
     /// Waits for the item.
     ///
-    /// A suspension point. A cancelled wait takes nothing; the item, if it comes yet,
-    /// goes back to its sender.
+    /// A suspension point. A cancelled wait takes nothing: from when it unwinds the item goes
+    /// back to its sender. One that was sent before, when the cancel was only asked for, is dropped.
     ///
     /// # Errors
     /// The sender is gone and has sent nothing.

@@ -3,7 +3,8 @@
 use super::{Node, Place};
 use crate::cpu::prefetch;
 
-/// Names a timer until it has fired or was cancelled; never again after.
+/// Names a timer until it has fired or was cancelled; never again after, or not before its slot
+/// was used 2^32 times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
     slot: u32,

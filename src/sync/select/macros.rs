@@ -24,10 +24,8 @@
 ///
 /// - Exactly one operation takes place, and then its arm is evaluated, outside of any
 ///   closure: `return`, `break`, `continue` and `?` mean what they mean around it.
-/// - Among several that are ready each is picked as often as the others: at random, or
-///   if they are two by turns, with a new random start after 64 turns at most. Under
-///   [`schedule_seed`](crate::RuntimeBuilder::schedule_seed) all picks are random, and the
-///   same ones in each run.
+/// - Among several that are ready one is picked at random. Under
+///   [`schedule_seed`](crate::RuntimeBuilder::schedule_seed) the picks are the same in each run.
 /// - `recv(rx) -> result` gives a `Result<T, RecvError>`, `send(tx, message) -> result` a
 ///   `Result<(), SendError<T>>`. A closed channel is ready. The message is evaluated only
 ///   if its `send` is picked; should that take the channel's room away, the send waits.
