@@ -520,3 +520,16 @@ fn vectored_operations_with_thousands_of_slices() {
         assert_eq!(got, data);
     });
 }
+
+/// As those of std, so that code which catches panics goes on compiling.
+#[test]
+fn sockets_may_be_used_across_a_caught_panic() {
+    fn check<T: std::panic::UnwindSafe + std::panic::RefUnwindSafe>() {}
+    check::<corobin::net::TcpStream>();
+    check::<corobin::net::TcpListener>();
+    check::<corobin::net::UdpSocket>();
+    check::<corobin::net::UnixStream>();
+    check::<corobin::net::UnixListener>();
+    check::<corobin::net::UnixDatagram>();
+    check::<corobin::fs::File>();
+}

@@ -4,6 +4,10 @@
 /// A descriptor as a socket of std and back, the same for all types.
 macro_rules! descriptors {
     ($type:ident, $std:ty) => {
+        // As those of std: what an unwinding leaves behind is known to the kernel.
+        impl std::panic::UnwindSafe for $type {}
+        impl std::panic::RefUnwindSafe for $type {}
+
         impl AsFd for $type {
             fn as_fd(&self) -> BorrowedFd<'_> {
                 self.socket.get().as_fd()

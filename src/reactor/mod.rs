@@ -37,7 +37,9 @@ pub enum IoBackend {
     /// Readiness: epoll(7).
     Poll,
     /// Completion: io_uring(7), of Linux 6.1 or later. Containers often forbid it;
-    /// then [`build`](crate::RuntimeBuilder::build) fails.
+    /// then [`build`](crate::RuntimeBuilder::build) fails. After a run the kernel takes the ring
+    /// apart while the thread goes on, whose next blocking call of std may fail once with
+    /// [`Interrupted`](io::ErrorKind::Interrupted).
     IoUring,
 }
 
