@@ -54,10 +54,10 @@ passed_on! { UnixStream:
 
 impl UnixStream {
     /// Ends one direction, or both. Whoever waits for the socket in another
-    /// coroutine is woken, who reads also through a duplicate.
+    /// coroutine is woken; a reader also where it waits through a duplicate.
     ///
-    /// Who waits for room through a duplicate, or to the peer that shuts down its reading, goes on
-    /// waiting: the kernel makes no news of that, before the peer has read or closed.
+    /// A writer that waits through a duplicate, or whose peer shuts down its reading, may go on
+    /// waiting until the peer has read or closed: of that the kernel tells only those who block.
     ///
     /// # Errors
     /// As in std.

@@ -31,9 +31,8 @@ passed_on! { UnixDatagram:
 
 impl UnixDatagram {
     /// Ends one direction, or both. Whoever waits for the socket in another
-    /// coroutine is woken, who reads also through a duplicate made with `try_clone`, who
-    /// waits for room only through this one; a read gives 0
-    /// bytes from then on, when it has had what was there.
+    /// coroutine is woken; a reader also where it waits through a duplicate made with
+    /// `try_clone`. A read gives 0 bytes from then on, when it has had what was there.
     ///
     /// # Errors
     /// As in std.

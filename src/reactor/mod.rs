@@ -29,9 +29,10 @@ pub(crate) use uring::{Op, Uring};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum IoBackend {
-    /// At present always [`Poll`](IoBackend::Poll): every kernel has epoll(7), and
-    /// io_uring(7) measures no faster on loopback at most loads (see `BENCHMARKS.md` in
-    /// the repository). What was chosen is logged at debug level.
+    /// At present always [`Poll`](IoBackend::Poll): every kernel has epoll(7), and what
+    /// io_uring(7) saves on loopback is nothing to 8 % of the CPU, by load and by processor (see
+    /// `BENCHMARKS.md` in the repository), against a ring to set up for each runtime. What was
+    /// chosen is logged at debug level.
     #[default]
     Auto,
     /// Readiness: epoll(7).
@@ -100,7 +101,7 @@ impl Reactor {
     fn make(&self, hang: impl FnOnce(Arc<OwnedFd>)) -> io::Result<&Backend> {
         let bell = bell()?;
         let backend = match self.wanted {
-            // Every kernel has epoll, and io_uring measures no faster at most loads: per
+            // Every kernel has epoll, and io_uring saves little, if anything: per
             // message it needs fewer system calls, but more work in the kernel.
             IoBackend::Auto | IoBackend::Poll => Backend::Poll(Rc::new(Poll::new(&bell)?)),
             IoBackend::IoUring => Backend::IoUring(Box::new(Uring::new(Arc::clone(&bell))?)),
