@@ -31,7 +31,11 @@ struct Shared {
     echoed: Cell<u64>,
 }
 
-/// Leaves the running stack, whose frame is then in `save`, to the one that left `to`.
+/// Leaves the running stack, whose frame is then in `save`, to the one that left `to`: corobin's
+/// own switch, which is not public.
+///
+/// # Safety
+/// `to` is a frame that was left so, or prepared, and is not used again.
 #[inline(always)]
 unsafe fn exchange(save: *mut *mut usize, to: *mut usize) {
     // SAFETY: `to` was left by this very code, or prepared to look so: an address to go on at, and
@@ -58,6 +62,7 @@ unsafe fn exchange(save: *mut *mut usize, to: *mut usize) {
 }
 
 impl Shared {
+    /// # Safety
     /// Somebody waits at this place.
     #[inline(always)]
     unsafe fn give(&self, place: usize, number: u64) {
@@ -70,6 +75,7 @@ impl Shared {
         ready.tail.set(ready.tail.get().wrapping_add(1));
     }
 
+    /// # Safety
     /// Nobody waits at this place, and somebody is ready.
     #[inline(always)]
     unsafe fn wait(&self, place: usize) -> u64 {

@@ -128,13 +128,12 @@ pub(super) fn poll(
         match unsafe { complete(scheduler, uring, number, waiting, deadline, &entry) } {
             Err(Errno::INTR) => {}
             result => {
-                let result = match result {
-                    Err(Errno::CANCELED) => Ok(0),
-                    result => result,
-                };
                 // Nothing has been done yet that would come first.
                 suspend::checkpoint(scheduler);
-                return Ok(result.map(drop)?);
+                return match result {
+                    Ok(_) | Err(Errno::CANCELED) => Ok(()),
+                    Err(error) => Err(error.into()),
+                };
             }
         }
     }

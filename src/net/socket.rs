@@ -61,9 +61,10 @@ impl<T: AsFd> Socket<T> {
         &self,
         duplicate: impl FnOnce(&T) -> io::Result<T>,
     ) -> io::Result<Socket<T>> {
+        self.limits();
         Ok(Socket {
             io: Async::new_nonblocking(duplicate(self.get())?),
-            limits: SharedLimits::from(Rc::clone(self.limits.get_or_init(Rc::default))),
+            limits: self.limits.clone(),
         })
     }
 
@@ -72,6 +73,7 @@ impl<T: AsFd> Socket<T> {
         self.io.get_ref()
     }
 
+    /// Makes them, if need be.
     pub(super) fn limits(&self) -> &Limits {
         self.limits.get_or_init(Rc::default)
     }

@@ -185,7 +185,8 @@ impl<T> Timers<T> {
         self.slots.remove(slot)
     }
 
-    /// Nodes are swept out of the lists that outnumber their timers: two for each that has gone.
+    /// There are never more stale nodes than timers, but for a few. So a sweep that is due here
+    /// looks at two nodes at most for each that it takes out.
     fn one_less(&mut self) {
         self.len -= 1;
         if self.stale > KEPT.max(self.len) {
@@ -270,13 +271,12 @@ impl<T> Timers<T> {
             let bit = highest_difference(old, first);
             for list in 0..bit {
                 let nodes = mem::take(&mut self.lists[list]);
+                if !nodes.is_empty() {
+                    self.filled |= 1 << bit;
+                }
                 self.lists[bit].extend(nodes);
             }
-            let below = self.filled & !(!0 << bit);
             self.filled &= !0 << bit;
-            if below != 0 {
-                self.filled |= 1 << bit;
-            }
         }
         let nodes = self.heap.take();
         for (at, &node) in nodes.iter().enumerate() {
