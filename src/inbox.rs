@@ -25,7 +25,7 @@ pub(crate) struct Inbox<M> {
     thread: Thread,
     /// The loop sleeps where only the bell wakes it.
     dozes: AtomicBool,
-    /// An eventfd(2).
+    /// An eventfd(2). Locked also while it is decided whether to close.
     bell: RwLock<Option<Arc<OwnedFd>>>,
 }
 
@@ -49,11 +49,18 @@ impl<M> Inbox<M> {
         self.mail.load(Ordering::Relaxed)
     }
 
-    /// Hands every message to `each`.
+    /// Hands every message to `each` that has come before. What comes meanwhile is left for the
+    /// next time, so that those who send fast do not keep the loop here.
     pub(crate) fn take_mail(&self, mut each: impl FnMut(M)) {
         self.mail.store(false, Ordering::SeqCst);
-        while let Some(message) = self.messages.pop() {
+        for _ in 0..self.messages.len() {
+            let Some(message) = self.messages.pop() else {
+                return;
+            };
             each(message);
+        }
+        if !self.messages.is_empty() {
+            self.mail.store(true, Ordering::SeqCst);
         }
     }
 
@@ -71,7 +78,7 @@ impl<M> Inbox<M> {
 
     /// Hangs up the bell that wakes from [`Inbox::doze`].
     pub(crate) fn hang(&self, bell: Arc<OwnedFd>) {
-        self.set_bell(Some(bell));
+        *self.bell.write().unwrap_or_else(PoisonError::into_inner) = Some(bell);
     }
 
     /// Calls `sleep`, which returns after the timeout that it is given or when
@@ -89,10 +96,6 @@ impl<M> Inbox<M> {
         self.dozes.store(false, Ordering::SeqCst);
     }
 
-    fn set_bell(&self, bell: Option<Arc<OwnedFd>>) {
-        *self.bell.write().unwrap_or_else(PoisonError::into_inner) = bell;
-    }
-
     /// Sends a message. After the end of the run it comes back.
     ///
     /// # Errors
@@ -100,10 +103,17 @@ impl<M> Inbox<M> {
     pub(crate) fn send(&self, message: M) -> Result<(), Vec<M>> {
         self.messages.push(message);
         self.ring();
-        if self.closed.load(Ordering::SeqCst) {
+        if self.closed.load(Ordering::SeqCst) && self.is_closed_for_good() {
             return Err(self.rest());
         }
         Ok(())
+    }
+
+    /// Waits for [`close`](Self::close) to decide.
+    #[cold]
+    fn is_closed_for_good(&self) -> bool {
+        let _decided = self.bell.read().unwrap_or_else(PoisonError::into_inner);
+        self.closed.load(Ordering::SeqCst)
     }
 
     /// Asks for a snapshot. True if it was asked for before, and is not answered.
@@ -140,10 +150,12 @@ impl<M> Inbox<M> {
 
     /// Ends the delivery, if nothing is left; otherwise returns that, and goes on.
     pub(crate) fn close(&self) -> Vec<M> {
+        // Until it is decided, nobody else takes what may have to be delivered.
+        let mut bell = self.bell.write().unwrap_or_else(PoisonError::into_inner);
         self.closed.store(true, Ordering::SeqCst);
         let rest = self.rest();
         if rest.is_empty() {
-            self.set_bell(None);
+            *bell = None;
         } else {
             self.closed.store(false, Ordering::SeqCst);
         }
@@ -234,5 +246,38 @@ mod tests {
         assert_eq!(inbox.close(), ['b']);
         assert_eq!(inbox.close(), []);
         assert_eq!(inbox.send('c'), Err(vec!['c']));
+    }
+
+    #[test]
+    fn what_comes_while_the_mail_is_taken_is_taken_the_next_time() {
+        let inbox = Inbox::new();
+        let mut got = Vec::new();
+        inbox.send(1).unwrap();
+        inbox.take_mail(|n| {
+            got.push(n);
+            inbox.send(n + 1).unwrap();
+        });
+        assert_eq!(got, [1]);
+        assert!(inbox.has_mail());
+        inbox.take_mail(|n| got.push(n));
+        assert_eq!(got, [1, 2]);
+        assert!(!inbox.has_mail());
+    }
+
+    /// Who gets messages back is right that they cannot be delivered.
+    #[test]
+    fn messages_come_back_only_from_one_that_stays_closed() {
+        let inbox = Inbox::new();
+        let other = Arc::clone(&inbox);
+        let sender = thread::spawn(move || {
+            while other.send(()).is_ok() {}
+            assert!(other.send(()).is_err(), "it was open again");
+        });
+        for _ in 0..10_000 {
+            inbox.send(()).unwrap();
+            assert!(!inbox.close().is_empty());
+        }
+        while !inbox.close().is_empty() {}
+        sender.join().unwrap();
     }
 }

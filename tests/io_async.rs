@@ -1,6 +1,8 @@
 //! `Async`: any descriptor, used by coroutines.
 
 use std::io::{ErrorKind, PipeReader, Read, Write, pipe};
+use std::mem::forget;
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
 #[path = "common/backends.rs"]
@@ -9,6 +11,7 @@ mod backends;
 use backends::backends;
 use corobin::io::Async;
 use corobin::{Elapsed, Runtime, gather, scope, sleep, spawn, timeout, yield_now};
+use rustix::io::fcntl_dupfd_cloexec;
 
 fn read_one(reader: &Async<PipeReader>, buf: &mut [u8]) -> usize {
     reader.read_with(|mut pipe| pipe.read(buf)).unwrap()
@@ -283,4 +286,35 @@ fn errors_of_the_operation_pass_through() {
     let error = Async::new(&mut writer)
         .map(|writer| writer.write_with(|_| Err::<(), _>(std::io::Error::other("mine"))));
     assert_eq!(error.unwrap().unwrap_err().kind(), ErrorKind::Other);
+}
+
+/// As a C library does that closes its own socket and opens another, which gets the same number.
+#[test]
+fn a_descriptor_closed_by_others_does_not_spoil_the_next_of_its_number() {
+    /// Where no other test has any.
+    const NUMBER: i32 = 900;
+    for backend in backends() {
+        let mut runtime = Runtime::builder().io_backend(backend).build().unwrap();
+        runtime.run(|| {
+            let (reader, _writer) = pipe().unwrap();
+            let first = fcntl_dupfd_cloexec(&reader, NUMBER).unwrap();
+            let lent = Async::new(first.as_fd()).unwrap();
+            assert!(timeout(Duration::from_millis(1), || lent.readable()).is_err());
+            forget(lent);
+            drop(first);
+            let (other, mut other_writer) = pipe().unwrap();
+            let second = fcntl_dupfd_cloexec(&other, NUMBER).unwrap();
+            assert_eq!(second.as_raw_fd(), NUMBER);
+            let mut second = Async::new(PipeReader::from(second)).unwrap();
+            let read = spawn(move || {
+                let mut buf = [0; 3];
+                second.read_exact(&mut buf).unwrap();
+                buf
+            });
+            yield_now();
+            other_writer.write_all(b"two").unwrap();
+            let got = timeout(Duration::from_secs(60), || read.join().unwrap());
+            assert_eq!(got.as_ref().ok(), Some(b"two"));
+        });
+    }
 }

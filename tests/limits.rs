@@ -192,6 +192,34 @@ fn a_builder_gives_an_error_when_all_stacks_are_taken() {
     });
 }
 
+/// Whoever polls learns that nobody can wait for it, instead of being woken for ever.
+#[cfg(feature = "tokio")]
+#[test]
+fn a_poll_that_has_to_wait_fails_when_all_stacks_are_taken() {
+    use corobin::net::UnixStream;
+    use tokio::io::AsyncReadExt;
+
+    const TEST: &str = "a_poll_that_has_to_wait_fails_when_all_stacks_are_taken";
+    alone(TEST, || {
+        limit(EXTRA);
+        // So large that what is left over is enough for the allocator.
+        let builder = Runtime::builder().stack_size(16 * MIB);
+        builder.build().unwrap().run(|| {
+            let (mut one, two) = UnixStream::pair().unwrap();
+            let sized = || Builder::new().stack_size(16 * MIB);
+            let parked: Vec<_> = std::iter::from_fn(|| sized().spawn(park).ok()).collect();
+            let mut word = [0; 4];
+            let read = corobin::block_on(AsyncReadExt::read_exact(&mut one, &mut word));
+            assert_eq!(read.unwrap_err().kind(), io::ErrorKind::OutOfMemory);
+            yield_now();
+            release(parked);
+            drop(two);
+            let read = corobin::block_on(AsyncReadExt::read_exact(&mut one, &mut word));
+            assert_eq!(read.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        });
+    });
+}
+
 #[test]
 fn spawn_ends_as_a_panic_that_says_so() {
     alone("spawn_ends_as_a_panic_that_says_so", || {

@@ -120,6 +120,31 @@ fn listens_no_longer() {
 }
 
 #[test]
+fn signals_that_are_seldom_used_end_the_process_again() {
+    run(|| {
+        for signal in [libc::SIGIO, libc::SIGPWR, libc::SIGSTKFLT, libc::SIGRTMIN()] {
+            let mut actor = Actor::new("listens_to_all_no_longer");
+            actor.says("not listening");
+            let id = actor.child.id() as i32;
+            // SAFETY: it sends a signal to a child that was not waited for.
+            assert_eq!(unsafe { libc::kill(id, signal) }, 0);
+            assert_eq!(actor.died_of(), Some(signal));
+        }
+    });
+}
+
+#[test]
+#[ignore = "a child of another test"]
+fn listens_to_all_no_longer() {
+    run(|| {
+        let seldom = [libc::SIGIO, libc::SIGPWR, libc::SIGSTKFLT, libc::SIGRTMIN()];
+        drop(Signals::new(seldom).unwrap());
+        say("not listening");
+        sleep(Duration::from_secs(3600));
+    });
+}
+
+#[test]
 fn as_long_as_one_listens_the_default_is_held_off() {
     run(|| {
         let mut actor = Actor::new("one_of_two_listens");

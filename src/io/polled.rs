@@ -162,6 +162,7 @@ impl Registration {
             source,
             number: fd.as_raw_fd(),
             direction,
+            has_begun: false,
         };
         let companion = spawn(move || companion.look_out());
         lookout.companion.replace(Some(companion));
@@ -178,10 +179,12 @@ struct Companion {
     source: Option<Rc<Source>>,
     number: RawFd,
     direction: Direction,
+    has_begun: bool,
 }
 
 impl Companion {
-    fn look_out(self) {
+    fn look_out(mut self) {
+        self.has_begun = true;
         let scheduler = scheduler::expect("a companion");
         let at = Location::caller();
         if let Some(source) = &self.source {
@@ -205,6 +208,12 @@ impl Companion {
     }
 }
 
+/// Another one would not get a stack either.
+fn no_companion() -> io::Error {
+    let text = "no stack for the coroutine that waits for a descriptor";
+    io::Error::new(io::ErrorKind::OutOfMemory, text)
+}
+
 impl Drop for Companion {
     fn drop(&mut self) {
         let Some(lookout) = self.lookout.upgrade() else {
@@ -212,6 +221,9 @@ impl Drop for Companion {
         };
         // From here on a poll that has to wait needs another one.
         drop(lookout.companion.take());
+        if !self.has_begun && !scheduler::current().is_none_or(Scheduler::is_ending) {
+            lookout.error.set(Some(no_companion()));
+        }
         let waker = lookout.waker.take();
         drop(lookout);
         if let Some(waker) = waker {

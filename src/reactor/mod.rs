@@ -44,6 +44,10 @@ pub enum IoBackend {
     IoUring,
 }
 
+/// The longest sleep; the loop looks again then. Beyond 24 days epoll would need epoll_pwait2(2),
+/// which came with Linux 5.11.
+const LONGEST: Duration = Duration::from_hours(24);
+
 pub(crate) struct Reactor {
     wanted: IoBackend,
     backend: OnceCell<Backend>,
@@ -138,6 +142,7 @@ impl Reactor {
     /// Hands everybody to `wake` who may go on; sleeps for at most `timeout`
     /// until there is somebody, or the bell rings.
     pub(crate) fn look(&self, timeout: Option<Duration>, wake: impl FnMut(Raw)) {
+        let timeout = timeout.map(|timeout| timeout.min(LONGEST));
         match self.backend.get() {
             Some(Backend::Poll(poll)) => poll.look(timeout, wake),
             Some(Backend::IoUring(uring)) => uring.look(timeout, wake),

@@ -72,10 +72,16 @@ impl Poll {
         if at >= sources.len() {
             sources.resize(at + 1, None);
         }
+        let data = EventData::new_u64(at as u64);
         let source = match &mut sources[at] {
-            Some(source) => source,
+            Some(source) => {
+                // The kernel has forgotten it if somebody else has closed that descriptor.
+                if let Err(Errno::NOENT) = epoll::modify(&self.epoll, fd, data, INTEREST) {
+                    epoll::add(&self.epoll, fd, data, INTEREST)?;
+                }
+                source
+            }
             place => {
-                let data = EventData::new_u64(at as u64);
                 match epoll::add(&self.epoll, fd, data, INTEREST) {
                     // Left over from a descriptor that was closed behind our
                     // back while a duplicate of it is still open.

@@ -90,13 +90,24 @@ fn emulate_default(signal: i32, listeners: Arc<AtomicUsize>) -> io::Result<()> {
     let act = move || {
         let nobody_listens = listeners.load(Ordering::SeqCst) == 0;
         if nobody_listens && !(signal == libc::SIGQUIT && sigquit::answer()) {
-            // It fails for signals that it does not know, which are ignored then.
-            let _ = emulate_default_handler(signal);
+            // It takes one that ends the process for one that is ignored, and does not know all.
+            if signal == libc::SIGIO || emulate_default_handler(signal).is_err() {
+                end_by(signal);
+            }
         }
     };
     // SAFETY: an atomic load, and functions made for handlers; they do not panic.
     unsafe { register(signal, act) }?;
     Ok(())
+}
+
+/// Ends the process as soon as the handler returns, which the signal is held off until.
+fn end_by(signal: i32) {
+    // SAFETY: both may be called in a handler (signal-safety(7)).
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        libc::raise(signal);
+    }
 }
 
 fn action(signal: i32) -> io::Result<libc::sigaction> {
