@@ -6,8 +6,8 @@
 
 use std::io::IoSliceMut;
 use std::os::fd::AsFd;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 use rustix::fs::{FileType, fstat};
 use rustix::io::{Errno, ReadWriteFlags};
@@ -24,6 +24,9 @@ pub(super) struct State {
     supported: AtomicBool,
     /// Calls on threads that may hold the kernel's lock on the cursor.
     in_thread: AtomicUsize,
+    /// Held by whoever moves the cursor of a file on disk; in a coroutine only while
+    /// that cannot wait.
+    cursor: Mutex<()>,
 }
 
 impl State {
@@ -32,6 +35,7 @@ impl State {
             on_disk: OnceLock::new(),
             supported: AtomicBool::new(true),
             in_thread: AtomicUsize::new(0),
+            cursor: Mutex::new(()),
         }
     }
 
@@ -50,13 +54,25 @@ impl State {
         InThread(&self.in_thread)
     }
 
-    /// Whether nobody holds the cursor for long.
-    pub(super) fn cursor_is_free(&self) -> bool {
-        self.in_thread.load(Ordering::Relaxed) == 0
+    /// For a thread that may wait until the others have moved the cursor.
+    pub(super) fn lock_cursor(&self) -> MutexGuard<'_, ()> {
+        self.cursor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads what is in memory, at an offset or the cursor. None if a thread has
-    /// to do it, which then finds the error, if that is why.
+    /// The cursor, if nobody has it, nor will have it for long.
+    pub(super) fn try_lock_cursor(&self) -> Option<MutexGuard<'_, ()>> {
+        if self.in_thread.load(Ordering::Relaxed) > 0 {
+            return None;
+        }
+        match self.cursor.try_lock() {
+            Ok(cursor) => Some(cursor),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// Reads what is in memory, at an offset or the cursor, which then is locked. None
+    /// if a thread has to do it, which then finds the error, if that is why.
     pub(super) fn read(
         &self,
         file: impl AsFd,
@@ -64,7 +80,7 @@ impl State {
         offset: Option<u64>,
     ) -> Option<usize> {
         let offset = match offset {
-            None if self.cursor_is_free() => CURSOR,
+            None => CURSOR,
             Some(offset) if offset <= i64::MAX as u64 => offset,
             _ => return None,
         };

@@ -20,7 +20,7 @@ use super::{FileTimes, Metadata, OpenOptions, Permissions, TryLockError};
 /// [`FileExt`](std::os::unix::fs::FileExt). All are suspension points but
 /// `flush`, which does nothing, and the drop, which closes at once. Each waits
 /// for the kernel even when cancelled, so the cursor is always where the returned
-/// value says.
+/// value says. Who share a cursor get one piece with each read of a file on disk.
 ///
 /// A pipe or a terminal may be opened as a file too, but a read of it cannot be
 /// cancelled while it waits for bytes.
