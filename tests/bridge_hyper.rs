@@ -482,3 +482,17 @@ fn curl_gets_and_posts() {
         assert!(got == body);
     });
 }
+
+#[test]
+fn who_is_executed_was_spawned_there() {
+    corobin::run(|| {
+        hyper::rt::Executor::execute(&corobin::hyper::Executor, async { yield_now() });
+        let snapshot = corobin::snapshot();
+        let mut places = snapshot
+            .coroutines
+            .iter()
+            .map(|info| info.spawned_at.file());
+        assert!(places.all(|file| file == file!()));
+        assert_eq!(snapshot.coroutines.len(), 2);
+    });
+}

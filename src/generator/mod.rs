@@ -205,6 +205,7 @@ impl<Y: 'static, R: 'static, T: 'static> Generator<Y, R, T> {
     /// # Panics
     /// The generator was started before. A panic of the body arrives here and
     /// completes the generator.
+    #[track_caller]
     pub fn start(&mut self) -> GeneratorState<Y, T> {
         match self.state {
             State::New => self.resume_with(None),
@@ -223,6 +224,7 @@ impl<Y: 'static, R: 'static, T: 'static> Generator<Y, R, T> {
     /// The generator was not started, or has completed. A panic of the body
     /// arrives here and completes the generator.
     #[inline]
+    #[track_caller]
     pub fn send(&mut self, value: R) -> GeneratorState<Y, T> {
         match self.state {
             State::Suspended => self.resume_with(Some(Command::Send(value))),
@@ -264,6 +266,7 @@ impl<Y: 'static, R: 'static, T: 'static> Generator<Y, R, T> {
     /// let back = careful.throw(Box::new(7_u8)).unwrap_err();
     /// assert_eq!(back.downcast_ref(), Some(&7_u8));
     /// ```
+    #[track_caller]
     pub fn throw(&mut self, payload: Payload) -> Result<GeneratorState<Y, T>, Payload> {
         match self.state {
             State::Complete => Err(payload),
@@ -301,6 +304,7 @@ impl<Y: 'static, R: 'static, T: 'static> Generator<Y, R, T> {
     /// With whatever the body raises meanwhile. Also if it yields in a
     /// destructor during the unwinding, where it cannot be unwound any further:
     /// its stack is leaked then, and an error logged.
+    #[track_caller]
     pub fn close(&mut self) {
         if let Err(stuck) = self.unwind() {
             panic!("{stuck}");
@@ -455,6 +459,7 @@ impl<Y: 'static> Iterator for Generator<Y, (), ()> {
     ///
     /// A suspension point if the body suspends.
     #[inline]
+    #[track_caller]
     fn next(&mut self) -> Option<Y> {
         let state = match self.state {
             State::New => self.start(),

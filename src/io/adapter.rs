@@ -147,9 +147,21 @@ impl<T: AsFd> Async<T> {
     /// # Panics
     /// If it has to wait outside of a runtime.
     #[track_caller]
-    pub fn read_with<R>(&self, mut read: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+    pub fn read_with<R>(&self, read: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        self.read_with_at(Location::caller(), read)
+    }
+
+    /// As `read_with`, called there.
+    pub(crate) fn read_with_at<R>(
+        &self,
+        at: &'static Location<'static>,
+        mut read: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
         let io = self.get_ref();
-        let waiting = waiting(Direction::Read);
+        let waiting = Waiting {
+            at,
+            ..waiting(Direction::Read)
+        };
         self.registration.run(io.as_fd(), waiting, || read(io))
     }
 

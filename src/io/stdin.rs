@@ -223,6 +223,7 @@ impl Buffer {
     }
 
     /// Reads more behind the rest; a thread waits for it.
+    #[track_caller]
     fn read_on_thread(&mut self) -> io::Result<usize> {
         let chunk = try_to_thread(|| {
             let mut chunk = vec![0; LARGE_CHUNK];

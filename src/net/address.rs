@@ -76,6 +76,7 @@ impl ToSocketAddrs for (&str, u16) {
 impl ToSocketAddrs for (String, u16) {
     type Iter = vec::IntoIter<SocketAddr>;
 
+    #[track_caller]
     fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
         (self.0.as_str(), self.1).to_socket_addrs()
     }
@@ -84,6 +85,7 @@ impl ToSocketAddrs for (String, u16) {
 impl ToSocketAddrs for String {
     type Iter = vec::IntoIter<SocketAddr>;
 
+    #[track_caller]
     fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
         self.as_str().to_socket_addrs()
     }
@@ -92,6 +94,7 @@ impl ToSocketAddrs for String {
 impl<T: ToSocketAddrs + ?Sized> ToSocketAddrs for &T {
     type Iter = T::Iter;
 
+    #[track_caller]
     fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
         (**self).to_socket_addrs()
     }

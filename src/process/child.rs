@@ -9,6 +9,7 @@ use crate::scope::scope;
 use crate::suspend::checkpoint;
 
 use super::exit::Exit;
+use super::pipes::read_to_end_at;
 use super::{ChildStderr, ChildStdin, ChildStdout, ExitStatus, Output, orphans};
 
 /// A process that was started with [`Command::spawn`](super::Command::spawn). As
@@ -102,19 +103,14 @@ impl Child {
             (None, None) => {}
             (Some(mut stdout), None) => drop(stdout.read_to_end(&mut out)?),
             (None, Some(mut stderr)) => drop(stderr.read_to_end(&mut err)?),
-            (Some(mut stdout), Some(mut stderr)) => scope(|s| {
-                let other = s.spawn_at(|| stderr.read_to_end(&mut err), at);
-                let result = stdout.read_to_end(&mut out);
-                if result.is_err() {
-                    s.cancel();
-                    return result;
-                }
-                match other.join() {
-                    Ok(result) => result,
-                    Err(_) => unreachable!("it is cancelled only with us"),
-                }
-            })
-            .map(drop)?,
+            (Some(stdout), Some(stderr)) => {
+                let mut other = Ok(0);
+                scope(|s| {
+                    s.spawn_at(|| other = read_to_end_at(&stderr.0, at, &mut err), at);
+                    read_to_end_at(&stdout.0, at, &mut out).inspect_err(|_| s.cancel())
+                })?;
+                other?;
+            }
         }
         let status = self.wait()?;
         Ok(Output {

@@ -2,11 +2,13 @@
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use std::panic::Location;
 use std::process::Stdio;
 
 use rustix::io::ioctl_fionbio;
 
 use crate::io::Async;
+use crate::whole;
 
 /// Takes our end of a pipe. The open file is ours alone (the child has the other
 /// end), so nobody else sees it become non-blocking.
@@ -28,6 +30,22 @@ fn set_nonblocking(fd: &OwnedFd, nonblocking: bool) {
     }
 }
 
+/// Reads all that comes, as if called there.
+pub(super) fn read_to_end_at(
+    pipe: &Async<OwnedFd>,
+    at: &'static Location<'static>,
+    buf: &mut Vec<u8>,
+) -> io::Result<usize> {
+    struct There<'a>(&'a Async<OwnedFd>, &'static Location<'static>);
+    impl Read for There<'_> {
+        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            let There(pipe, at) = self;
+            pipe.read_with_at(at, |fd| Ok(rustix::io::read(fd, &mut *buf)?))
+        }
+    }
+    whole::read_to_end(&mut There(pipe, at), buf)
+}
+
 /// What all three have; `$type` names std's counterpart.
 macro_rules! pipe {
     ($type:ident, $what:literal) => {
@@ -38,7 +56,7 @@ macro_rules! pipe {
         /// cancelled `read_to_end` had read is in the buffer; of a `read_to_string` what is
         /// text, but for a last character that was cut in two.
         #[derive(Debug)]
-        pub struct $type(Async<OwnedFd>);
+        pub struct $type(pub(super) Async<OwnedFd>);
 
         impl AsFd for $type {
             fn as_fd(&self) -> BorrowedFd<'_> {

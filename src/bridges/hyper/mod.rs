@@ -87,6 +87,7 @@ impl<F> ::hyper::rt::Executor<F> for Executor
 where
     F: Future + 'static,
 {
+    #[track_caller]
     fn execute(&self, future: F) {
         spawn(move || drop(block_on(future)));
     }
