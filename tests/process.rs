@@ -324,6 +324,21 @@ fn outside_of_a_runtime_the_thread_waits() {
     let mut child = sh("exit 4").spawn().unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(4));
     assert_eq!(sh("exit 5").status().unwrap().code(), Some(5));
+    let output = sh("sleep 0.01; echo out; echo err >&2; exit 3").output();
+    let output = output.unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(
+        (&output.stdout[..], &output.stderr[..]),
+        (&b"out\n"[..], &b"err\n"[..])
+    );
+    let mut cat = Command::new("cat");
+    let mut child = cat
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.as_mut().unwrap().write_all(b"kept").unwrap();
+    assert_eq!(child.wait_with_output().unwrap().stdout, b"kept");
     // One that was started outside can be waited for inside, and in one run after
     // the other.
     let mut child = sh("read x; exit 6").stdin(Stdio::piped()).spawn().unwrap();

@@ -91,11 +91,15 @@ impl Child {
     ///
     /// A suspension point. When it is cancelled the process goes on, and what was
     /// collected is dropped.
+    /// Outside of a runtime the thread waits.
     ///
     /// # Errors
     /// Those of [`std::process::Child::wait_with_output`].
     #[track_caller]
     pub fn wait_with_output(mut self) -> io::Result<Output> {
+        if scheduler::current().is_none() {
+            return std::process::Child::from(self).wait_with_output();
+        }
         let at = Location::caller();
         drop(self.stdin.take());
         let (mut out, mut err) = (Vec::new(), Vec::new());

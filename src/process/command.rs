@@ -188,7 +188,7 @@ impl Command {
     ///
     /// A suspension point. When it is cancelled the process goes on, and nobody
     /// can wait for it any more: [`spawn`](Self::spawn) and [`Child::wait`] can be
-    /// cancelled without that.
+    /// cancelled without that. Outside of a runtime the thread waits.
     ///
     /// # Errors
     /// Those of [`std::process::Command::status`].
@@ -202,6 +202,7 @@ impl Command {
     ///
     /// A suspension point. When it is cancelled the process goes on, and meets a
     /// broken pipe when it writes; what was collected is dropped.
+    /// Outside of a runtime the thread waits.
     ///
     /// # Errors
     /// Those of [`std::process::Command::output`].
