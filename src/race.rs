@@ -130,6 +130,13 @@ impl<'env, T, F: FnOnce() -> T + 'env, const N: usize> Arms<'env, T> for [F; N] 
     }
 }
 
+/// No closure at all, for which [`race`] panics.
+impl<'env, T> Arms<'env, T> for () {
+    fn into_arms(self) -> Vec<Arm<'env, T>> {
+        Vec::new()
+    }
+}
+
 macro_rules! arms_of_tuples {
     ($($first:ident $($rest:ident)*)?) => {$(
         impl<'env, T, $first, $($rest),*> Arms<'env, T> for ($first, $($rest,)*)
