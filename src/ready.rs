@@ -226,7 +226,7 @@ impl<T: Default> ReadyQueue<T> {
     /// Shows the one that is `ahead` places behind the head to `look`, which
     /// must leave the queue alone.
     #[inline(always)]
-    fn peek<R>(&self, ahead: usize, look: impl FnOnce(&T) -> R) -> Option<R> {
+    pub(crate) fn peek<R>(&self, ahead: usize, look: impl FnOnce(&T) -> R) -> Option<R> {
         if ahead * Self::SIZE >= self.bytes() {
             return None;
         }

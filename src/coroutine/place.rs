@@ -118,6 +118,12 @@ impl Ready {
         prefetch(self.frame.get());
     }
 
+    /// Asks the cache for the seat.
+    #[inline(always)]
+    pub(crate) fn prefetch_seat(&self) {
+        prefetch(self.who.addr().get() + LINE);
+    }
+
     /// Asks the cache for the first locals above.
     #[inline(always)]
     pub(crate) fn prefetch_locals(&self) {

@@ -7,13 +7,15 @@ use std::panic::Location;
 use crate::coroutine::{Light, Ready, TO_ANOTHER, To};
 use crate::generator::raw::Raw;
 
-use super::Scheduler;
+use super::{STEP, Scheduler};
 
 /// How far ahead of a step the cache is asked for its first line.
 pub(super) const AHEAD: usize = 16;
 /// And for the next one: when the first has come, the processor knows where the
 /// page is. Asked for both at once, it may look that up twice.
 const NEAR: usize = 8;
+/// So many who wait for descriptors have their pages looked up together.
+const GROUP: usize = 4;
 /// The frames of so many lie in the first cache.
 const FEW: usize = 1 << 8;
 /// Only crowds of more than so many outgrow the caches that make up for that.
@@ -163,6 +165,22 @@ impl Scheduler {
     #[inline(always)]
     pub(crate) fn fetch_next(&self) {
         self.ready.peek_or_stale(0, Ready::prefetch_frames);
+        let is_first_of_group = self.ready.taken() % (GROUP * STEP) == 0;
+        if is_first_of_group && self.ready.is_crowded(FEW) {
+            self.fetch_pages();
+        }
+    }
+
+    /// Asks for the pages of a group of those who are next. A system call waits until the
+    /// processor has found every page that was asked for before; for some at once that takes no
+    /// longer than for one.
+    fn fetch_pages(&self) {
+        for ahead in AHEAD + 1..=AHEAD + GROUP {
+            self.ready.peek(ahead, |ready| {
+                ready.prefetch_frame();
+                ready.prefetch_seat();
+            });
+        }
     }
 
     /// Takes the loop's next step: to `next`, which was taken off the queue.
