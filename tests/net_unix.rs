@@ -313,6 +313,30 @@ fn a_datagram_socket_that_is_shut_down_reads_nothing_from_then_on() {
     }
 }
 
+/// By a duplicate that is std's, or before the socket was ours.
+#[test]
+fn a_reader_of_packets_meets_a_shutdown_by_others() {
+    use corobin::net::UnixDatagram;
+    use std::os::unix::net::UnixDatagram as Std;
+
+    on_each(|| {
+        let (ours, _peer) = Std::pair().unwrap();
+        let theirs = ours.try_clone().unwrap();
+        let socket = UnixDatagram::from(ours);
+        let reads = spawn(move || {
+            assert_eq!(socket.recv(&mut [0; 8]).unwrap(), 0);
+            socket
+        });
+        (0..3).for_each(|_| yield_now());
+        theirs.shutdown(Shutdown::Read).unwrap();
+        let socket = reads.join().unwrap();
+        let socket = UnixDatagram::from(Std::from(socket));
+        assert_eq!(socket.recv(&mut [0; 8]).unwrap(), 0);
+        assert_eq!(socket.peek(&mut [0; 8]).unwrap(), 0);
+        assert!(socket.recv_from(&mut [0; 8]).unwrap().1.is_unnamed());
+    });
+}
+
 #[test]
 fn an_address_without_a_name_is_no_address_to_connect_to() {
     let unnamed = corobin::net::UnixDatagram::unbound()

@@ -50,8 +50,6 @@ pub(crate) struct Limits {
     pub(crate) write_timeout: Cell<Option<Duration>>,
     /// They never wait.
     pub(crate) nonblocking: Cell<bool>,
-    /// A datagram socket was shut down for reading. The kernel tells only those who block.
-    pub(crate) reads_ended: Cell<bool>,
 }
 
 /// Made when a limit is set, or a duplicate made that shares them: which may be during a wait.
@@ -64,12 +62,6 @@ impl Waiting<'_> {
 
     fn never(&self) -> bool {
         self.limits().is_some_and(|limits| limits.nonblocking.get())
-    }
-
-    /// Whether there is nothing to wait for any more.
-    pub(crate) fn has_ended(&self) -> bool {
-        let ended = self.limits().is_some_and(|limits| limits.reads_ended.get());
-        ended && self.direction == Direction::Read
     }
 
     pub(super) fn timeout(&self) -> Option<Duration> {
@@ -248,10 +240,7 @@ impl Registration {
                 ring::receive(scheduler, uring, fd, waiting, buf, drained)
             }
             None => self.run(fd, waiting, || {
-                match recv(fd, &mut *buf, RecvFlags::DONTWAIT) {
-                    Err(Errno::AGAIN) if waiting.has_ended() => Ok(0),
-                    result => Ok(result?.0),
-                }
+                Ok(recv(fd, &mut *buf, RecvFlags::DONTWAIT)?.0)
             }),
         }
     }

@@ -93,7 +93,6 @@ unsafe fn run(
     loop {
         // SAFETY: as the caller says.
         match unsafe { complete(scheduler, uring, number, waiting, &deadline, entry) } {
-            Err(Errno::AGAIN) if waiting.has_ended() => return Ok(0),
             // The kernel did not wait for a non-blocking descriptor.
             Err(Errno::AGAIN) if !deadline.has_passed() => {
                 poll(scheduler, uring, number, waiting, &deadline)?;

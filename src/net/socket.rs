@@ -7,7 +7,7 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
 
-use rustix::io::{Errno, ioctl_fionbio};
+use rustix::io::ioctl_fionbio;
 use rustix::net::{
     RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendFlags, recv, recvmsg, sendmsg,
 };
@@ -84,12 +84,6 @@ impl<T: AsFd> Socket<T> {
         if how != Shutdown::Read {
             self.io.registration().writes_ended(self.get().as_fd());
         }
-    }
-
-    /// Whether a datagram socket was shut down for reading.
-    pub(super) fn has_ended(&self) -> bool {
-        let limits = self.limits.get();
-        limits.is_some_and(|limits| limits.reads_ended.get())
     }
 
     fn waiting(&self, direction: Direction, at: At) -> Waiting<'_> {
@@ -231,12 +225,8 @@ impl<T: AsFd> Socket<T> {
     /// # Errors
     /// As recv(2).
     pub(super) fn peek(&self, at: At, buf: &mut [u8]) -> io::Result<usize> {
-        self.read_with(at, |io| {
-            match recv(io, &mut *buf, RecvFlags::PEEK | RecvFlags::DONTWAIT) {
-                Err(Errno::AGAIN) if self.has_ended() => Ok(0),
-                result => Ok(result?.0),
-            }
-        })
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        self.read_with(at, |io| Ok(recv(io, &mut *buf, flags)?.0))
     }
 
     /// Sends to any socket that has a peer.

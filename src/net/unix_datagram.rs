@@ -9,6 +9,9 @@ use std::panic::Location;
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{RecvFlags, recv};
+
 use crate::suspend;
 
 use super::macros::{descriptors, passed_on, timeouts};
@@ -31,16 +34,12 @@ passed_on! { UnixDatagram:
 
 impl UnixDatagram {
     /// Ends one direction, or both. Whoever waits for the socket in another
-    /// coroutine is woken; a reader also where it waits through a duplicate made with
-    /// `try_clone`. A read gives 0 bytes from then on, when it has had what was there.
+    /// coroutine is woken; a reader also where it waits through a duplicate. A read gives 0 bytes from then on, when it has had what was there.
     ///
     /// # Errors
     /// As in std.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.socket.get().shutdown(how)?;
-        if how != Shutdown::Write {
-            self.socket.limits().reads_ended.set(true);
-        }
         self.socket.was_shut_down(how);
         Ok(())
     }
@@ -111,15 +110,10 @@ impl UnixDatagram {
     /// If it has to wait outside of a runtime.
     #[track_caller]
     pub fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.socket
-            .read_with(Location::caller(), |io| match io.recv_from(buf) {
-                Err(error)
-                    if error.kind() == io::ErrorKind::WouldBlock && self.socket.has_ended() =>
-                {
-                    Ok((0, SocketAddr::from_pathname("")?))
-                }
-                result => result,
-            })
+        self.read_or(
+            || Ok((0, SocketAddr::from_pathname("")?)),
+            |io| io.recv_from(buf),
+        )
     }
 
     /// Waits for a packet; gives its length.
@@ -133,7 +127,7 @@ impl UnixDatagram {
     /// If it has to wait outside of a runtime.
     #[track_caller]
     pub fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.socket.receive(Location::caller(), buf)
+        self.read(RecvFlags::empty(), buf)
     }
 
     /// As [`recv`](UnixDatagram::recv), but the packet stays.
@@ -145,7 +139,29 @@ impl UnixDatagram {
     /// If it has to wait outside of a runtime.
     #[track_caller]
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.socket.peek(Location::caller(), buf)
+        self.read(RecvFlags::PEEK, buf)
+    }
+
+    #[track_caller]
+    fn read(&self, flags: RecvFlags, buf: &mut [u8]) -> io::Result<usize> {
+        let flags = flags | RecvFlags::DONTWAIT;
+        self.read_or(|| Ok(0), |io| Ok(recv(io, &mut *buf, flags)?.0))
+    }
+
+    /// Does `read` until it need not wait for a packet; gives `end` where none can come any more,
+    /// which the kernel tells only those who block.
+    #[track_caller]
+    fn read_or<R>(
+        &self,
+        end: impl Fn() -> io::Result<R>,
+        mut read: impl FnMut(&net::UnixDatagram) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let is_none = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
+        self.socket
+            .read_with(Location::caller(), |io| match read(io) {
+                Err(error) if is_none(&error) && is_at_end(io)? => end(),
+                result => result,
+            })
     }
 
     /// Sends a packet to the socket at `path`.
@@ -193,4 +209,10 @@ impl UnixDatagram {
     pub fn send(&self, buf: &[u8]) -> io::Result<usize> {
         self.socket.send(Location::caller(), buf)
     }
+}
+
+/// Whether it was shut down for reading, here or by another who has it.
+fn is_at_end(io: &net::UnixDatagram) -> io::Result<bool> {
+    let mut fds = [PollFd::new(io, PollFlags::RDHUP)];
+    Ok(poll(&mut fds, Some(&Timespec::default()))? > 0)
 }
