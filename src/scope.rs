@@ -2,12 +2,14 @@
 //! returns.
 
 use std::fmt;
+use std::io;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
 
 use crate::coroutine::Awaited;
 use crate::scheduler::{self, Scheduler};
+use crate::spawn::{Builder, Reserved};
 use crate::suspend;
 use crate::task::Children;
 use crate::task::{Id, JoinError, Joiner, Origin, Typed, flag};
@@ -72,6 +74,47 @@ pub struct Scope<'scope, 'env: 'scope> {
     _env: PhantomData<&'env mut &'env ()>,
 }
 
+impl Builder {
+    /// Starts a coroutine of a scope, as [`Scope::spawn`] does, with its stack reserved now.
+    ///
+    /// Not a suspension point.
+    ///
+    /// # Errors
+    /// Those of [`Builder::spawn`].
+    ///
+    /// # Panics
+    /// Outside of a runtime.
+    ///
+    /// ```
+    /// corobin::run(|| {
+    ///     let mut word = String::new();
+    ///     corobin::scope(|s| {
+    ///         let writer = corobin::Builder::new().name("writer").stack_size(32 << 10);
+    ///         writer.spawn_scoped(s, || word.push_str("hello"))?;
+    ///         Ok::<(), std::io::Error>(())
+    ///     })?;
+    ///     assert_eq!(word, "hello");
+    ///     Ok::<(), std::io::Error>(())
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn spawn_scoped<'scope, 'env, F, T>(
+        self,
+        scope: &'scope Scope<'scope, 'env>,
+        f: F,
+    ) -> io::Result<ScopedJoinHandle<'scope, T>>
+    where
+        F: FnOnce() -> T + 'scope,
+        T: 'scope,
+    {
+        let scheduler = scheduler::expect("Builder::spawn_scoped");
+        let at = Location::caller();
+        let reserved = self.reserve(scheduler)?;
+        Ok(scope.start(scheduler, reserved, f, at))
+    }
+}
+
 impl<'scope, 'env> Scope<'scope, 'env> {
     /// Starts a coroutine, as [`spawn`](crate::spawn()) does, that may borrow
     /// whatever outlives the scope. Dropping the handle lets it run on; the
@@ -101,9 +144,28 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         F: FnOnce() -> T + 'scope,
         T: 'scope,
     {
-        let scheduler = scheduler::expect("Scope::spawn");
+        self.start(
+            scheduler::expect("Scope::spawn"),
+            Reserved::default(),
+            f,
+            at,
+        )
+    }
+
+    fn start<F, T>(
+        &'scope self,
+        scheduler: &Scheduler,
+        Reserved { name, stack }: Reserved,
+        f: F,
+        at: &'static Location<'static>,
+    ) -> ScopedJoinHandle<'scope, T>
+    where
+        F: FnOnce() -> T + 'scope,
+        T: 'scope,
+    {
         let cancelled = self.children.gives_up.get();
         let origin = || Origin {
+            name,
             flags: flag::SCOPED | if cancelled { flag::CANCELLED } else { 0 },
             children_of: Some(NonNull::from(&self.children)),
             ..scheduler.origin(at)
@@ -115,6 +177,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         // the handle, the only one to claim them.
         let inner = unsafe { Typed::borrowing(origin, scheduler::next_id(), f) };
         self.children.add(inner.task().clone());
+        inner.task().raw.set(stack);
         scheduler.spawn(inner.task().clone());
         ScopedJoinHandle {
             inner,

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::coroutine::Awaited;
+use crate::generator::raw::Raw;
 use crate::scheduler::{self, Scheduler};
 use crate::suspend;
 use crate::task::{Coroutine, Id, JoinError, Joiner, Origin, TaskRef, Typed, flag};
@@ -117,12 +118,10 @@ impl Builder {
         T: 'static,
     {
         let scheduler = scheduler::expect("Builder::spawn");
-        let stack = (self.stack_size)
-            .map(|bytes| scheduler.reserve_stack(bytes))
-            .transpose()?;
         let at = Location::caller();
+        let Reserved { name, stack } = self.reserve(scheduler)?;
         let origin = || Origin {
-            name: self.name,
+            name,
             ..scheduler.origin(at)
         };
         let (task, handle) = prepare(origin, f);
@@ -130,6 +129,25 @@ impl Builder {
         scheduler.spawn(task);
         Ok(handle)
     }
+
+    /// # Errors
+    /// As for `spawn`.
+    pub(crate) fn reserve(self, scheduler: &Scheduler) -> io::Result<Reserved> {
+        let stack = (self.stack_size)
+            .map(|bytes| scheduler.reserve_stack(bytes))
+            .transpose()?;
+        Ok(Reserved {
+            name: self.name,
+            stack,
+        })
+    }
+}
+
+/// What a coroutine begins with, if that is not what all have.
+#[derive(Default)]
+pub(crate) struct Reserved {
+    pub(crate) name: Option<Box<str>>,
+    pub(crate) stack: Option<Raw>,
 }
 
 /// The right to wait for a coroutine's result, or to cancel it.

@@ -2,12 +2,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::mem::forget;
 use std::rc::Rc;
 use std::time::Duration;
 
 use corobin::{
-    Generator, Runtime, ScopedJoinHandle, Yielder, now, run, scope, sleep, spawn, yield_now,
+    Builder, Generator, JoinError, Runtime, ScopedJoinHandle, Yielder, now, run, scope, sleep,
+    spawn, yield_now,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -260,6 +262,38 @@ fn destructors_of_unclaimed_results_may_suspend() {
         note(&trail, "scope returned");
     });
     assert_eq!(entries(&trail), ["slept", "scope returned"]);
+}
+
+#[test]
+fn a_builder_names_and_sizes_a_child() {
+    /// Its frames take a megabyte.
+    fn dig(depth: usize) -> usize {
+        let frame = std::hint::black_box([depth as u8; 1024]);
+        match depth {
+            0 => usize::from(frame[0]),
+            _ => 1 + dig(depth - 1),
+        }
+    }
+    let words = ["a", "b"];
+    run(|| {
+        scope(|s| {
+            let large = || Builder::new().name("large").stack_size(4 << 20);
+            let child = large().spawn_scoped(s, || {
+                let name = corobin::current().name().map(str::to_owned);
+                (name, dig(1000) + words.len())
+            });
+            let (name, count) = child.unwrap().join().unwrap();
+            assert_eq!((name.as_deref(), count), (Some("large"), 1002));
+            let error = Builder::new().stack_size(0).spawn_scoped(s, || ());
+            assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidInput);
+            let never = large().spawn_scoped(s, || unreachable!()).unwrap();
+            never.cancel();
+            assert!(matches!(never.join(), Err(JoinError::Cancelled)));
+            let late = large().spawn_scoped(s, || unreachable!()).unwrap();
+            s.cancel();
+            assert!(matches!(late.join(), Err(JoinError::Cancelled)));
+        });
+    });
 }
 
 #[test]

@@ -165,7 +165,7 @@ impl Scheduler {
     #[inline(always)]
     pub(crate) fn fetch_next(&self) {
         self.ready.peek_or_stale(0, Ready::prefetch_frames);
-        let is_first_of_group = self.ready.taken() % (GROUP * STEP) == 0;
+        let is_first_of_group = self.ready.taken().is_multiple_of(GROUP * STEP);
         if is_first_of_group && self.ready.is_crowded(FEW) {
             self.fetch_pages();
         }
