@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -38,12 +39,19 @@ use crate::unwind::{drop_quietly, is_cancel, message, quietly};
 #[must_use]
 #[track_caller]
 pub fn handle() -> Handle {
-    Handle(Door::new(&scheduler::expect("handle").inbox))
+    Handle {
+        door: Door::new(&scheduler::expect("handle").inbox),
+        load: None,
+    }
 }
 
 /// Spawns coroutines on a runtime from any thread; see [`handle`].
 #[derive(Clone)]
-pub struct Handle(Door<Message>);
+pub struct Handle {
+    door: Door<Message>,
+    /// Counts those that it has spawned and that have not ended, if somebody wants to know.
+    load: Option<Arc<AtomicUsize>>,
+}
 
 impl Handle {
     /// Starts a coroutine on the runtime's thread, when the loop next looks
@@ -60,8 +68,12 @@ impl Handle {
         T: Send + 'static,
     {
         let spawned_at = Location::caller();
+        let load = self.load.clone().map(Load::new);
         // A large one stays where it is from here on.
-        let f: Box<dyn FnOnce() -> T + Send> = Box::new(f);
+        let f: Box<dyn FnOnce() -> T + Send> = Box::new(move || {
+            let _load = load;
+            f()
+        });
         let number = scheduler::next_id();
         let shared = Arc::new(Shared::new());
         let ending = Ending {
@@ -89,13 +101,43 @@ impl Handle {
             scheduler.spawn(task);
         };
         // What comes back, or is left, ends as cancelled when it is dropped.
-        drop(self.0.inbox().send(Message::Spawn(Box::new(spawn))));
+        drop(self.door.inbox().send(Message::Spawn(Box::new(spawn))));
         RemoteJoinHandle {
             shared,
             number,
             spawned_at,
-            inbox: Arc::clone(self.0.inbox()),
+            inbox: Arc::clone(self.door.inbox()),
         }
+    }
+
+    /// The same one, whose coroutines are counted from here on, as are those of its clones.
+    pub(crate) fn counting(self) -> Handle {
+        Handle {
+            load: Some(Arc::default()),
+            ..self
+        }
+    }
+
+    /// How many there are of these.
+    pub(crate) fn load(&self) -> usize {
+        let load = self.load.as_ref();
+        load.map_or(0, |load| load.load(Ordering::Relaxed))
+    }
+}
+
+/// Counts a coroutine from its spawn to its end, whatever that is.
+struct Load(Arc<AtomicUsize>);
+
+impl Load {
+    fn new(load: Arc<AtomicUsize>) -> Load {
+        load.fetch_add(1, Ordering::Relaxed);
+        Load(load)
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -469,9 +469,10 @@ pub(crate) const SEED: &str = "COROBIN_SEED";
 /// # Errors
 /// `InvalidInput` if it is no number.
 pub(crate) fn seed_from_environment() -> io::Result<Option<u64>> {
-    let Ok(text) = env::var(SEED) else {
+    let text = env::var(SEED).unwrap_or_default();
+    if text.is_empty() {
         return Ok(None);
-    };
+    }
     text.trim().parse().map(Some).map_err(|_| {
         io::Error::new(
             io::ErrorKind::InvalidInput,

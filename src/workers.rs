@@ -82,7 +82,6 @@ pub struct Workers {
 
 struct Worker {
     handle: Handle,
-    load: Arc<AtomicUsize>,
     stop: Arc<Stop>,
     /// None once it was joined.
     thread: Option<JoinHandle<()>>,
@@ -148,9 +147,8 @@ impl Workers {
     }
 
     /// Starts a coroutine on the least loaded worker: the one with the fewest
-    /// coroutines that were spawned by this method or by
-    /// [`broadcast`](Self::broadcast) and have not ended; among equals they take
-    /// turns. Dropping the [`RemoteJoinHandle`] detaches it.
+    /// coroutines that were spawned from outside, here, by [`broadcast`](Self::broadcast) or
+    /// by the handle of [`on`](Self::on), and have not ended; among equals they take turns. Dropping the [`RemoteJoinHandle`] detaches it.
     ///
     /// Not a suspension point.
     #[track_caller]
@@ -164,8 +162,8 @@ impl Workers {
         let least = after
             .iter()
             .chain(before)
-            .min_by_key(|worker| worker.load());
-        least.unwrap_or(&self.workers[first]).spawn(f)
+            .min_by_key(|worker| worker.handle.load());
+        least.unwrap_or(&self.workers[first]).handle.spawn(f)
     }
 
     /// The [`Handle`] of worker `i`, to spawn there and nowhere else.
@@ -202,7 +200,7 @@ impl Workers {
         let mut handles = Vec::with_capacity(self.count());
         for (number, worker) in self.workers.iter().enumerate() {
             let f = Arc::clone(&f);
-            handles.push(worker.spawn(move || f(number)));
+            handles.push(worker.handle.spawn(move || f(number)));
         }
         handles
     }
@@ -261,7 +259,11 @@ fn join(thread: JoinHandle<()>) {
 
 impl fmt::Debug for Workers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let loads: Vec<_> = self.workers.iter().map(Worker::load).collect();
+        let loads: Vec<_> = self
+            .workers
+            .iter()
+            .map(|worker| worker.handle.load())
+            .collect();
         f.debug_struct("Workers").field("loads", &loads).finish()
     }
 }
@@ -289,8 +291,7 @@ impl Worker {
             })?;
         match is_ready.recv() {
             Ok(handle) => Ok(Worker {
-                handle: handle?,
-                load: Arc::default(),
+                handle: handle?.counting(),
                 stop,
                 thread: Some(thread),
             }),
@@ -300,39 +301,6 @@ impl Worker {
                 Ok(()) => unreachable!("it sends what came of it"),
             },
         }
-    }
-
-    fn load(&self) -> usize {
-        self.load.load(Ordering::Relaxed)
-    }
-
-    #[track_caller]
-    fn spawn<F, T>(&self, f: F) -> RemoteJoinHandle<T>
-    where
-        F: FnOnce() -> T + Send + 'static,
-        T: Send + 'static,
-    {
-        let load = Load::new(&self.load);
-        self.handle.spawn(move || {
-            let _load = load;
-            f()
-        })
-    }
-}
-
-/// Counts a coroutine from its spawn to its end, whatever that is.
-struct Load(Arc<AtomicUsize>);
-
-impl Load {
-    fn new(load: &Arc<AtomicUsize>) -> Load {
-        load.fetch_add(1, Ordering::Relaxed);
-        Load(Arc::clone(load))
-    }
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -298,13 +298,13 @@ fn explore_passes_what_is_right_under_every_schedule() {
 }
 
 /// Runs one of the ignored tests below in a process of its own.
-fn child_process(test: &str, seed: Option<u64>) -> (bool, String) {
+fn child_process(test: &str, seed: Option<&str>) -> (bool, String) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args(["--exact", test, "--ignored", "--nocapture"])
         .env_remove("COROBIN_SEED");
     if let Some(seed) = seed {
-        command.env("COROBIN_SEED", seed.to_string());
+        command.env("COROBIN_SEED", seed);
     }
     let output = command.output().unwrap();
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
@@ -313,7 +313,7 @@ fn child_process(test: &str, seed: Option<u64>) -> (bool, String) {
     (output.status.success(), all)
 }
 
-fn printed_order(test: &str, seed: Option<u64>) -> String {
+fn printed_order(test: &str, seed: Option<&str>) -> String {
     let (success, output) = child_process(test, seed);
     assert!(success, "{output}");
     let line = output.lines().find_map(|line| line.split_once("order: "));
@@ -344,16 +344,19 @@ fn corobin_seed_seeds_every_runtime_that_sets_none() {
     let test = "child_prints_the_schedule_of_a_plain_runtime";
     for seed in [1, 2, 12345] {
         let expected = format!("{:?}", seeded(seed, schedule));
-        assert_eq!(printed_order(test, Some(seed)), expected, "seed {seed}");
+        let order = printed_order(test, Some(&seed.to_string()));
+        assert_eq!(order, expected, "seed {seed}");
     }
-    assert_eq!(printed_order(test, None), format!("{:?}", round_robin()));
+    for none in [None, Some("")] {
+        assert_eq!(printed_order(test, none), format!("{:?}", round_robin()));
+    }
 }
 
 #[test]
 fn corobin_seed_yields_to_a_seed_that_is_set() {
     let test = "child_prints_the_schedule_of_a_seeded_runtime";
     let expected = format!("{:?}", seeded(5, schedule));
-    assert_eq!(printed_order(test, Some(6)), expected);
+    assert_eq!(printed_order(test, Some("6")), expected);
 }
 
 #[test]
@@ -364,14 +367,14 @@ fn corobin_seed_replays_a_failure_of_explore() {
     let good = (0..1000).find(|&seed| !fails_with(seed)).unwrap();
     assert_eq!(bad.len(), 2);
     for seed in bad {
-        let (success, output) = child_process(test, Some(seed));
+        let (success, output) = child_process(test, Some(&seed.to_string()));
         assert!(!success, "seed {seed} should fail: {output}");
         assert!(
             numbers_in(&output).contains(&seed),
             "seed {seed} is not named in: {output}"
         );
     }
-    let (success, output) = child_process(test, Some(good));
+    let (success, output) = child_process(test, Some(&good.to_string()));
     assert!(success, "only seed {good} should run: {output}");
 }
 

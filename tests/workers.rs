@@ -106,6 +106,17 @@ fn the_least_loaded_is_taken() {
 }
 
 #[test]
+fn what_a_handle_spawns_is_load_too() {
+    let workers = Workers::new(2).unwrap();
+    let ids = ids(&workers);
+    let staying = workers.on(0).clone().spawn(park);
+    for _ in 0..10 {
+        assert_eq!(workers.spawn(thread_id).join().unwrap(), ids[1]);
+    }
+    staying.cancel();
+}
+
+#[test]
 fn those_that_end_by_panic_or_before_they_start_are_no_load() {
     let workers = Workers::new(2).unwrap();
     for _ in 0..10 {
