@@ -49,8 +49,8 @@ impl<M> Inbox<M> {
         self.mail.load(Ordering::Relaxed)
     }
 
-    /// Hands every message to `each` that has come before. What comes meanwhile is left for the
-    /// next time, so that those who send fast do not keep the loop here.
+    /// Hands `each` every message that has come so far. What comes meanwhile is left for the next
+    /// time, so that those who send fast do not keep the loop here.
     pub(crate) fn take_mail(&self, mut each: impl FnMut(M)) {
         self.mail.store(false, Ordering::SeqCst);
         for _ in 0..self.messages.len() {
@@ -264,7 +264,7 @@ mod tests {
         assert!(!inbox.has_mail());
     }
 
-    /// Who gets messages back is right that they cannot be delivered.
+    /// Nobody gets messages back that could still be delivered.
     #[test]
     fn messages_come_back_only_from_one_that_stays_closed() {
         let inbox = Inbox::new();

@@ -1,12 +1,13 @@
 //! Several who read at one cursor: each gets one piece, whatever of it is in memory.
 
 use corobin::fs::File;
-use corobin::{run, spawn, yield_now};
+use corobin::{CoroutineInfo, run, sleep, snapshot, spawn, yield_now};
 use rustix::fs::{Advice, fadvise};
 use std::io::{ErrorKind, Read, Write};
 use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[path = "common/temp_dir.rs"]
 mod temp_dir;
@@ -138,7 +139,12 @@ fn a_reader_who_waits_for_a_writer_holds_nobody_up() {
             let mut buf = [0; 5];
             (&both).read_exact(&mut buf).map(|()| buf)
         });
-        yield_now();
+        let waits = |info: &CoroutineInfo| info.waits_on.is_some();
+        while !snapshot().coroutines.iter().any(waits) {
+            yield_now();
+        }
+        // In its thread too, most likely.
+        sleep(Duration::from_millis(10));
         other.write_all(b"hello").unwrap();
         assert_eq!(&reader.join().unwrap().unwrap(), b"hello");
     });

@@ -5,12 +5,14 @@ use std::cell::RefCell;
 use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::panic::{self, AssertUnwindSafe};
+use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::Duration;
 
 use corobin::fs::File;
 use corobin::net::ToSocketAddrs;
 use corobin::process::{Command, Stdio};
+use corobin::sync::Event;
 use corobin::{Generator, Runtime, Yielder, run, sleep, spawn, yield_now};
 
 #[path = "common/backends.rs"]
@@ -93,7 +95,7 @@ fn who_reads_from_a_pipe_as_a_file() {
             spawn(move || (&two).read_exact(&mut [0; 1]).map(|()| 1).unwrap()),
         ];
         let places = places_of(2);
-        // First, since nobody else can end the reads.
+        // Before the assertion, whose failure would leave the reads in their threads.
         io::Write::write_all(&mut writer, b"ab").unwrap();
         for one in all {
             assert_eq!(one.join().unwrap(), 1);
@@ -102,15 +104,15 @@ fn who_reads_from_a_pipe_as_a_file() {
     });
 }
 
-/// An address that is slow to find out.
-struct Slow;
+/// An address that is found out when the event is set.
+struct Slow(Rc<Event>);
 
 impl ToSocketAddrs for Slow {
     type Iter = std::option::IntoIter<SocketAddr>;
 
     #[track_caller]
     fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
-        sleep(Duration::from_millis(20));
+        self.0.wait();
         Ok(None.into_iter())
     }
 }
@@ -126,9 +128,11 @@ fn who_looks_a_name_up() {
         yield_now();
         let name = String::from("localhost");
         let whole = format!("{name}:1");
+        let found = Rc::new(Event::new());
+        let slow = Slow(Rc::clone(&found));
         let first = line!() + 2;
         let all = [
-            spawn(|| ToSocketAddrs::to_socket_addrs(&&Slow).map(drop)),
+            spawn(move || ToSocketAddrs::to_socket_addrs(&&slow).map(drop)),
             spawn(move || whole.to_socket_addrs().map(drop)),
             spawn(move || (name, 1).to_socket_addrs().map(drop)),
             spawn(|| "localhost:1".to_socket_addrs().map(drop)),
@@ -137,6 +141,7 @@ fn who_looks_a_name_up() {
         let mut lines = vec![here(busy)];
         lines.extend((first..first + 4).map(here));
         assert_eq!(places(), lines);
+        found.set();
         drop(go_on);
         assert!(thread.join().unwrap());
         for one in all {

@@ -46,6 +46,13 @@ impl Lookouts {
             Direction::Write => &self.write,
         }
     }
+
+    /// What kept a companion from its wait does not matter to who need not wait.
+    fn forget_error(&self, direction: Direction) {
+        if let Some(lookout) = self.of(direction).get() {
+            drop(lookout.error.take());
+        }
+    }
 }
 
 impl Lookout {
@@ -101,7 +108,10 @@ impl Registration {
                         self.set_blocked(direction, changes);
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    result => return Poll::Ready(result),
+                    result => {
+                        self.lookouts.forget_error(direction);
+                        return Poll::Ready(result);
+                    }
                 }
             }
             let scheduler = scheduler::needed(scheduler, "a poll of a socket that has to wait");

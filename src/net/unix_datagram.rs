@@ -34,7 +34,8 @@ passed_on! { UnixDatagram:
 
 impl UnixDatagram {
     /// Ends one direction, or both. Whoever waits for the socket in another
-    /// coroutine is woken; a reader also where it waits through a duplicate. A read gives 0 bytes from then on, when it has had what was there.
+    /// coroutine is woken; a reader also where it waits through a duplicate. A read gives 0 bytes
+    /// from then on, when it has had what was there.
     ///
     /// # Errors
     /// As in std.
@@ -159,7 +160,11 @@ impl UnixDatagram {
         let is_none = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
         self.socket
             .read_with(Location::caller(), |io| match read(io) {
-                Err(error) if is_none(&error) && is_at_end(io)? => end(),
+                // Once more, for what came in between.
+                Err(error) if is_none(&error) && is_at_end(io)? => match read(io) {
+                    Err(error) if is_none(&error) => end(),
+                    result => result,
+                },
                 result => result,
             })
     }
@@ -214,5 +219,6 @@ impl UnixDatagram {
 /// Whether it was shut down for reading, here or by another who has it.
 fn is_at_end(io: &net::UnixDatagram) -> io::Result<bool> {
     let mut fds = [PollFd::new(io, PollFlags::RDHUP)];
-    Ok(poll(&mut fds, Some(&Timespec::default()))? > 0)
+    poll(&mut fds, Some(&Timespec::default()))?;
+    Ok(fds[0].revents().contains(PollFlags::RDHUP))
 }

@@ -108,7 +108,7 @@ impl Child {
             (Some(mut stdout), None) => drop(stdout.read_to_end(&mut out)?),
             (None, Some(mut stderr)) => drop(stderr.read_to_end(&mut err)?),
             (Some(stdout), Some(stderr)) => {
-                let mut other = Ok(0);
+                let mut other = Err(io::ErrorKind::Interrupted.into());
                 scope(|s| {
                     s.spawn_at(|| other = read_to_end_at(&stderr.0, at, &mut err), at);
                     read_to_end_at(&stdout.0, at, &mut out).inspect_err(|_| s.cancel())

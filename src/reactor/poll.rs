@@ -76,9 +76,10 @@ impl Poll {
         let source = match &mut sources[at] {
             Some(source) => {
                 // The kernel has forgotten it if somebody else has closed that descriptor.
-                if let Err(Errno::NOENT) = epoll::modify(&self.epoll, fd, data, INTEREST) {
-                    epoll::add(&self.epoll, fd, data, INTEREST)?;
-                }
+                match epoll::modify(&self.epoll, fd, data, INTEREST) {
+                    Err(Errno::NOENT) => epoll::add(&self.epoll, fd, data, INTEREST),
+                    other => other,
+                }?;
                 source
             }
             place => {

@@ -90,7 +90,7 @@ fn emulate_default(signal: i32, listeners: Arc<AtomicUsize>) -> io::Result<()> {
     let act = move || {
         let nobody_listens = listeners.load(Ordering::SeqCst) == 0;
         if nobody_listens && !(signal == libc::SIGQUIT && sigquit::answer()) {
-            // It takes one that ends the process for one that is ignored, and does not know all.
+            // signal-hook takes SIGIO for one that is ignored, and does not know all signals.
             if signal == libc::SIGIO || emulate_default_handler(signal).is_err() {
                 end_by(signal);
             }
@@ -101,7 +101,7 @@ fn emulate_default(signal: i32, listeners: Arc<AtomicUsize>) -> io::Result<()> {
     Ok(())
 }
 
-/// Ends the process as soon as the handler returns, which the signal is held off until.
+/// Ends the process as soon as the handler returns; until then the signal is held off.
 fn end_by(signal: i32) {
     // SAFETY: both may be called in a handler (signal-safety(7)).
     unsafe {
