@@ -147,8 +147,10 @@ impl Workers {
     }
 
     /// Starts a coroutine on the least loaded worker: the one with the fewest
-    /// coroutines that were spawned from outside, here, by [`broadcast`](Self::broadcast) or
-    /// by the handle of [`on`](Self::on), and have not ended; among equals they take turns. Dropping the [`RemoteJoinHandle`] detaches it.
+    /// coroutines that were spawned from outside, here, by
+    /// [`broadcast`](Self::broadcast) or by the handle of [`on`](Self::on), and have
+    /// not ended; among equals they take turns. Dropping the [`RemoteJoinHandle`]
+    /// detaches it.
     ///
     /// Not a suspension point.
     #[track_caller]
