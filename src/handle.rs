@@ -68,17 +68,14 @@ impl Handle {
         T: Send + 'static,
     {
         let spawned_at = Location::caller();
-        let load = self.load.clone().map(Load::new);
         // A large one stays where it is from here on.
-        let f: Box<dyn FnOnce() -> T + Send> = Box::new(move || {
-            let _load = load;
-            f()
-        });
+        let f: Box<dyn FnOnce() -> T + Send> = Box::new(f);
         let number = scheduler::next_id();
         let shared = Arc::new(Shared::new());
         let ending = Ending {
             number,
             shared: Arc::clone(&shared),
+            load: self.load.clone().map(Load::new),
         };
         let spawn = move |scheduler: &Scheduler| {
             let origin = || Origin {
@@ -294,11 +291,15 @@ impl<T> Shared<T> {
 struct Ending<T> {
     number: u64,
     shared: Arc<Shared<T>>,
+    /// Over before the result is told.
+    load: Option<Load>,
 }
 
 impl<T> Ending<T> {
-    fn run<F: FnOnce() -> T>(self, f: F) {
-        match catch_unwind(AssertUnwindSafe(f)) {
+    fn run<F: FnOnce() -> T>(mut self, f: F) {
+        let result = catch_unwind(AssertUnwindSafe(f));
+        drop(self.load.take());
+        match result {
             Ok(value) => self.shared.end(Ok(value)),
             Err(payload) if is_cancel(&*payload) => {
                 drop(self);
@@ -332,6 +333,7 @@ impl<T> Drop for Ending<T> {
             let remote = scheduler.remote.borrow_mut().remove(&self.number);
             drop(remote);
         }
+        drop(self.load.take());
         self.shared.end(Err(JoinError::Cancelled));
     }
 }
