@@ -113,7 +113,8 @@ impl<T: AsFd> Async<T> {
     #[track_caller]
     pub fn readable(&self) -> io::Result<()> {
         let fd = self.get_ref().as_fd();
-        self.registration.ready(fd, waiting(Direction::Read))
+        let waiting = waiting(Direction::Read, Location::caller());
+        self.registration.ready(fd, waiting)
     }
 
     /// Waits until a write would not block: there is room, or an error.
@@ -128,7 +129,8 @@ impl<T: AsFd> Async<T> {
     #[track_caller]
     pub fn writable(&self) -> io::Result<()> {
         let fd = self.get_ref().as_fd();
-        self.registration.ready(fd, waiting(Direction::Write))
+        let waiting = waiting(Direction::Write, Location::caller());
+        self.registration.ready(fd, waiting)
     }
 
     /// Calls `read` with the inner value until it does not fail with
@@ -158,10 +160,7 @@ impl<T: AsFd> Async<T> {
         mut read: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
         let io = self.get_ref();
-        let waiting = Waiting {
-            at,
-            ..waiting(Direction::Read)
-        };
+        let waiting = waiting(Direction::Read, at);
         self.registration.run(io.as_fd(), waiting, || read(io))
     }
 
@@ -176,17 +175,16 @@ impl<T: AsFd> Async<T> {
     #[track_caller]
     pub fn write_with<R>(&self, mut write: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         let io = self.get_ref();
-        let waiting = waiting(Direction::Write);
+        let waiting = waiting(Direction::Write, Location::caller());
         self.registration.run(io.as_fd(), waiting, || write(io))
     }
 }
 
-#[track_caller]
-fn waiting(direction: Direction) -> Waiting<'static> {
+fn waiting(direction: Direction, at: &'static Location<'static>) -> Waiting<'static> {
     Waiting {
         direction,
         limits: None,
-        at: Location::caller(),
+        at,
     }
 }
 

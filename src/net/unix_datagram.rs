@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::net::{RecvFlags, recv};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use crate::suspend;
 
@@ -212,7 +212,11 @@ impl UnixDatagram {
     /// If it has to wait outside of a runtime.
     #[track_caller]
     pub fn send(&self, buf: &[u8]) -> io::Result<usize> {
-        self.socket.send(Location::caller(), buf)
+        // Not an operation of io_uring: of those that a full queue had kept waiting, some arrived as
+        // empty packets (Linux 6.18).
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        self.socket
+            .write_with(Location::caller(), |io| Ok(send(io, buf, flags)?))
     }
 }
 

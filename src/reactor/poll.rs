@@ -73,25 +73,15 @@ impl Poll {
             sources.resize(at + 1, None);
         }
         let data = EventData::new_u64(at as u64);
-        let source = match &mut sources[at] {
-            Some(source) => {
-                // The kernel has forgotten it if somebody else has closed that descriptor.
-                match epoll::modify(&self.epoll, fd, data, INTEREST) {
-                    Err(Errno::NOENT) => epoll::add(&self.epoll, fd, data, INTEREST),
-                    other => other,
-                }?;
-                source
-            }
-            place => {
-                match epoll::add(&self.epoll, fd, data, INTEREST) {
-                    // Left over from a descriptor that was closed behind our
-                    // back while a duplicate of it is still open.
-                    Err(Errno::EXIST) => epoll::modify(&self.epoll, fd, data, INTEREST),
-                    other => other,
-                }?;
-                place.insert(Rc::new(Source::new(number, Rc::downgrade(self))))
-            }
-        };
+        // Also with a source there: the kernel has forgotten the descriptor if somebody else has
+        // closed it. And it may know one without a source, which was closed behind our back while
+        // a duplicate of it is still open.
+        match epoll::add(&self.epoll, fd, data, INTEREST) {
+            Err(Errno::EXIST) => epoll::modify(&self.epoll, fd, data, INTEREST),
+            other => other,
+        }?;
+        let source =
+            sources[at].get_or_insert_with(|| Rc::new(Source::new(number, Rc::downgrade(self))));
         source.users.set(source.users.get() + 1);
         Ok(Rc::clone(source))
     }
