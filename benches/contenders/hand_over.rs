@@ -37,7 +37,7 @@ struct Shared {
 /// # Safety
 /// `to` is a frame that was left so, or prepared, and is not used again.
 #[inline(always)]
-unsafe fn exchange(save: *mut *mut usize, to: *mut usize) {
+pub(super) unsafe fn exchange(save: *mut *mut usize, to: *mut usize) {
     // SAFETY: `to` was left by this very code, or prepared to look so: an address to go on at, and
     // two registers above it. All other registers are given up.
     unsafe {

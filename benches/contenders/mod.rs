@@ -9,6 +9,8 @@
     reason = "each bench takes only the programs of its own topic"
 )]
 
+#[cfg(target_arch = "x86_64")]
+pub mod by_hand;
 pub mod calls;
 pub mod corobin;
 pub mod crossover;

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::{Scale, each};
 use crate::contenders::fan;
-#[cfg(target_arch = "x86_64")]
-use crate::contenders::hand_over;
 use crate::contenders::sync::{corobin, may, threads, tokio};
+#[cfg(target_arch = "x86_64")]
+use crate::contenders::{by_hand, hand_over};
 use crate::outside::{event_loops, go};
 use crate::rounds::Contender;
 use crate::rows::Row;
@@ -29,12 +29,15 @@ fn ping_pong(scale: Scale) -> Row {
         program(scale, "OS threads, sync_channel", 5_000, threads::ping_pong),
     ];
     #[cfg(target_arch = "x86_64")]
-    contenders.push(program(
-        scale,
-        "bare hand-overs",
-        1_000_000,
-        hand_over::round_trips,
-    ));
+    contenders.extend([
+        program(scale, "bare hand-overs", 1_000_000, hand_over::round_trips),
+        program(
+            scale,
+            "by hand, with all questions",
+            1_000_000,
+            by_hand::round_trips,
+        ),
+    ]);
     let times = scale.times(200_000);
     contenders.extend(go("goroutines, 1 core", "ping_pong", 1, times));
     contenders.extend(event_loops("", "ping_pong", 1, times / 10));

@@ -4,9 +4,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::{Scale, each};
-#[cfg(target_arch = "x86_64")]
-use crate::contenders::floor;
 use crate::contenders::{by_age, corobin, may, raw, shuffled, threads, tokio};
+#[cfg(target_arch = "x86_64")]
+use crate::contenders::{by_hand, floor};
 use crate::outside::{event_loops, go, python};
 use crate::rounds::Contender;
 use crate::rows::Row;
@@ -41,6 +41,10 @@ pub fn yields(scale: Scale) -> Vec<Row> {
         if n > 1 {
             let program = move |_| floor::switches(n, turns);
             contenders.push(each("bare switches, no queue", yields, program));
+            if n < by_hand::FEW {
+                let program = move |_| by_hand::yields(n, turns);
+                contenders.push(each("by hand, with all questions", yields, program));
+            }
         }
         if n <= may::MOST_COROUTINES {
             let program = move |_| may::yields(n, turns);
