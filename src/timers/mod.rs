@@ -11,21 +11,23 @@
 //! ```
 //!
 //! The list of a timer is the highest bit in which its time differs from `base`, so the
-//! lists divide what is to come as a binary number does. When the heap is empty, the
-//! first list is divided among the heap and the lists before it, which are empty by then:
-//! a radix heap (Ahuja, Mehlhorn, Orlin, Tarjan: "Faster Algorithms for the Shortest Path
-//! Problem", 1990), whose times are counted in granules of a millisecond, and in which
-//! times before the last one may still arrive.
+//! lists divide what is to come as a binary number does. When nothing is left up to `base`,
+//! the first list is divided: its first granule is sorted into a row, and the others go to the
+//! lists before it, which are empty by then. That is a radix heap (Ahuja, Mehlhorn, Orlin,
+//! Tarjan: "Faster Algorithms for the Shortest Path Problem", 1990), whose times are counted in
+//! granules of a millisecond, and in which times before the last one may still arrive: these
+//! come to the heap.
 //!
-//! A timer in a list does not know where: it is moved from list to list without a look at
-//! what it carries, which is not in the cache. So one that is cancelled there leaves its node
-//! behind, until that comes to the heap, or there are more of these than of others.
+//! A timer in a list or in the row does not know where: it is moved without a look at what it
+//! carries, which is not in the cache. So one that is cancelled there leaves its node behind,
+//! until its turn comes, or there are more of these than of others.
 //!
 //! Time is an argument: a duration that the caller counts from where it likes.
 
 mod heap;
 mod slots;
 
+use std::cmp::Reverse;
 use std::mem;
 use std::time::Duration;
 
@@ -44,8 +46,11 @@ const AHEAD: usize = 8;
 const LISTS: usize = 64;
 
 pub(crate) struct Timers<T> {
-    /// All up to the granule `base`. Between two calls, not empty if there is any timer.
+    /// All up to the granule `base`: between two calls one of these two is not empty if there is
+    /// any timer.
     heap: Heap,
+    /// What a list had of that granule, the earliest last, which is not stale.
+    row: Vec<Node>,
     base: u64,
     /// How many have come to it since it was last empty or divided.
     arrived: usize,
@@ -55,7 +60,7 @@ pub(crate) struct Timers<T> {
     filled: u64,
     slots: Slots<T>,
     len: usize,
-    /// Nodes in the lists whose timers were cancelled.
+    /// Nodes in the lists and the row whose timers were cancelled.
     stale: usize,
     arrivals: u64,
 }
@@ -74,8 +79,9 @@ struct Node {
 enum Place {
     /// At this index.
     Heap(u32),
+    /// Or in the row.
     List,
-    /// It was cancelled in a list, where its node still is.
+    /// It was cancelled there, where its node still is.
     Stale,
 }
 
@@ -83,6 +89,7 @@ impl<T> Timers<T> {
     pub(crate) fn new() -> Self {
         Timers {
             heap: Heap::default(),
+            row: Vec::new(),
             base: u64::MAX,
             arrived: 0,
             lists: [const { Vec::new() }; LISTS],
@@ -104,8 +111,19 @@ impl<T> Timers<T> {
 
     /// The earliest deadline.
     pub(crate) fn next(&self) -> Option<Duration> {
-        let node = self.heap.first()?;
-        Some(Duration::new(node.seconds, node.nanos))
+        Some(self.first()?.deadline())
+    }
+
+    fn first(&self) -> Option<&Node> {
+        match self.is_first_in_row() {
+            true => self.row.last(),
+            false => self.heap.first(),
+        }
+    }
+
+    fn is_first_in_row(&self) -> bool {
+        (self.row.last())
+            .is_some_and(|row| self.heap.first().is_none_or(|heap| row.is_before(heap)))
     }
 
     pub(crate) fn insert(&mut self, deadline: Duration, value: T) -> Key {
@@ -144,11 +162,14 @@ impl<T> Timers<T> {
         match self.slots.place(key.slot()) {
             Place::Heap(at) => {
                 self.heap.remove(at as usize, &mut self.slots);
-                Some(self.removed(key.slot()))
+                let value = self.slots.remove(key.slot());
+                self.one_less();
+                Some(value)
             }
             Place::List => {
                 let value = self.slots.leave(key.slot());
                 self.stale += 1;
+                self.drop_stale();
                 self.one_less();
                 Some(value)
             }
@@ -158,39 +179,72 @@ impl<T> Timers<T> {
 
     /// The earliest timer whose deadline is not after `now`.
     pub(crate) fn pop_due(&mut self, now: Duration) -> Option<T> {
-        if self.next()? > now {
+        let first = self.first()?;
+        if first.deadline() > now {
             return None;
         }
-        let slot = self.heap.first()?.slot;
-        self.heap.remove(0, &mut self.slots);
-        Some(self.removed(slot))
-    }
-
-    /// What is left to do when a timer has left the heap.
-    fn removed(&mut self, slot: u32) -> T {
-        self.one_less();
-        if self.heap.is_empty() {
-            self.arrived = 0;
-            while self.filled != 0 && self.heap.is_empty() {
-                self.refill();
-                // Stale ones may stand before all others, some in each granule.
-                if self.heap.is_empty() && self.stale > KEPT.max(self.len / 8) {
-                    self.sweep();
-                }
-            }
-            if self.heap.is_empty() {
-                self.base = u64::MAX;
-            }
+        let slot = first.slot;
+        match self.is_first_in_row() {
+            true => self.shorten_row(),
+            false => self.heap.remove(0, &mut self.slots),
         }
-        self.slots.remove(slot)
+        let value = self.slots.remove(slot);
+        self.one_less();
+        Some(value)
     }
 
+    fn shorten_row(&mut self) {
+        self.row.pop();
+        let ahead = self.row.len().checked_sub(AHEAD);
+        self.slots.prefetch(ahead.map(|at| &self.row[at]));
+        self.drop_stale();
+    }
+
+    /// Takes the stale ones from the end of the row.
+    fn drop_stale(&mut self) {
+        while let Some(last) = self.row.last()
+            && self.slots.place(last.slot) == Place::Stale
+        {
+            self.slots.free(last.slot);
+            self.stale -= 1;
+            self.row.pop();
+        }
+    }
+
+    fn is_used_up(&self) -> bool {
+        self.heap.is_empty() && self.row.is_empty()
+    }
+
+    /// What is left to do when a timer has left.
+    ///
     /// There are never more stale nodes than timers, but for a few. So a sweep that is due here
     /// looks at two nodes at most for each that it takes out.
     fn one_less(&mut self) {
         self.len -= 1;
         if self.stale > KEPT.max(self.len) {
             self.sweep();
+        }
+        if self.is_used_up() {
+            self.arrived = 0;
+            self.base = u64::MAX;
+            if self.filled != 0 {
+                self.go_on();
+            }
+        }
+    }
+
+    /// Brings the first of the lists.
+    #[cold]
+    fn go_on(&mut self) {
+        while self.filled != 0 && self.is_used_up() {
+            self.refill();
+            // Stale ones may stand before all others, some in each granule.
+            if self.is_used_up() && self.stale > KEPT.max(self.len / 8) {
+                self.sweep();
+            }
+        }
+        if self.is_used_up() {
+            self.base = u64::MAX;
         }
     }
 
@@ -200,7 +254,7 @@ impl<T> Timers<T> {
         self.filled |= 1 << list;
     }
 
-    /// Brings the earliest of the lists to the empty heap.
+    /// Brings the first granule of the lists to the empty row.
     #[cold]
     fn refill(&mut self) {
         let list = self.filled.trailing_zeros() as usize;
@@ -216,25 +270,20 @@ impl<T> Timers<T> {
             }
             is_soon
         });
-        for (at, &node) in nodes.iter().enumerate() {
-            self.slots.prefetch(nodes.get(at + AHEAD));
-            if self.slots.place(node.slot) == Place::Stale {
-                self.stale -= 1;
-                self.slots.free(node.slot);
-            } else {
-                self.heap.insert(node, &mut self.slots);
-            }
+        nodes.sort_unstable_by_key(|node| Reverse(node.key()));
+        nodes.shrink_to(KEPT.max(2 * nodes.len()));
+        let empty = mem::replace(&mut self.row, nodes);
+        if empty.capacity() <= KEPT {
+            self.lists[list] = empty;
         }
-        if nodes.capacity() <= KEPT {
-            nodes.clear();
-            self.lists[list] = nodes;
-        }
+        self.drop_stale();
     }
 
-    /// Takes the nodes that were left behind out of the lists.
+    /// Takes the nodes that were left behind out of the lists and the row.
     #[cold]
     fn sweep(&mut self) {
-        for (list, nodes) in self.lists.iter_mut().enumerate() {
+        let all = self.lists.iter_mut().chain([&mut self.row]);
+        for (list, nodes) in all.enumerate() {
             let mut kept = 0;
             for at in 0..nodes.len() {
                 let node = nodes[at];
@@ -248,7 +297,7 @@ impl<T> Timers<T> {
             }
             nodes.truncate(kept);
             nodes.shrink_to(KEPT.max(2 * kept));
-            if nodes.is_empty() {
+            if nodes.is_empty() && list < LISTS {
                 self.filled &= !(1 << list);
             }
         }
@@ -277,6 +326,9 @@ impl<T> Timers<T> {
                 self.lists[bit].extend(nodes);
             }
             self.filled &= !0 << bit;
+        }
+        for node in mem::take(&mut self.row) {
+            self.append(node);
         }
         let nodes = self.heap.take();
         for (at, &node) in nodes.iter().enumerate() {
@@ -310,9 +362,16 @@ impl Node {
         }
     }
 
+    fn deadline(&self) -> Duration {
+        Duration::new(self.seconds, self.nanos)
+    }
+
+    fn key(&self) -> (u64, u32, u64) {
+        (self.seconds, self.nanos, self.arrival)
+    }
+
     fn is_before(&self, other: &Node) -> bool {
-        let key = |node: &Node| (node.seconds, node.nanos, node.arrival);
-        key(self) < key(other)
+        self.key() < other.key()
     }
 }
 

@@ -91,6 +91,12 @@ impl<T> Slots<T> {
         self.all.len()
     }
 
+    #[cfg(test)]
+    pub(super) fn free_slots(&self) -> usize {
+        let next = |&slot: &u32| Some(self.all[slot as usize].next).filter(|&next| next != NONE);
+        std::iter::successors(Some(self.free).filter(|&free| free != NONE), next).count()
+    }
+
     pub(super) fn holds(&self, key: Key) -> bool {
         self.all[key.slot as usize].generation == key.generation
     }

@@ -151,6 +151,58 @@ fn after_nothing_but_cancelled_ones_new_ones_are_found() {
     }
 }
 
+/// A crowd, of whose later ones the first granule stands in the row.
+fn with_a_row(now: Duration, row: usize) -> (Timers<Duration>, Vec<Key>) {
+    let mut timers = Timers::new();
+    for n in 0..2 * CROWD {
+        let soon = Duration::from_millis(n as u64);
+        timers.insert(soon, soon);
+    }
+    let insert = |n| {
+        let deadline = now + Duration::from_nanos(n as u64 * 7919 % 1000);
+        timers.insert(deadline, deadline)
+    };
+    let keys = (0..row).map(insert).collect();
+    let later = now + Duration::from_secs(1);
+    timers.insert(later, later);
+    let last_of_crowd = Duration::from_millis(2 * CROWD as u64);
+    while timers.pop_due(last_of_crowd).is_some() {}
+    assert_eq!(timers.row.len(), row);
+    (timers, keys)
+}
+
+#[test]
+fn those_who_come_before_the_row_go_first() {
+    let now = Duration::from_secs(10);
+    let (mut timers, _) = with_a_row(now, 100);
+    for n in 0..4 * CROWD {
+        let deadline = Duration::from_millis(9_000 + n as u64 * 7 % 1999);
+        timers.insert(deadline, deadline);
+    }
+    assert!(timers.row.is_empty(), "all but the first are in lists");
+    let due: Vec<_> = std::iter::from_fn(|| timers.pop_due(Duration::MAX)).collect();
+    assert_eq!(due.len(), 4 * CROWD + 101);
+    assert!(due.is_sorted());
+}
+
+#[test]
+fn cancelled_ones_leave_the_row() {
+    let (mut timers, keys) = with_a_row(Duration::from_secs(10), 10 * KEPT);
+    let keys = keys.iter().enumerate();
+    let kept = keys.filter(|&(n, &key)| n % 100 == 0 || timers.cancel(key).is_none());
+    assert_eq!(kept.count(), 10 * KEPT / 100 + 1);
+    assert!(timers.stale <= KEPT && timers.row.len() <= 2 * KEPT);
+    assert_eq!(
+        timers.slots.free_slots() + timers.len() + timers.stale,
+        timers.slots.count()
+    );
+    let due: Vec<_> = std::iter::from_fn(|| timers.pop_due(Duration::MAX)).collect();
+    assert_eq!(due.len(), 10 * KEPT / 100 + 2);
+    assert!(due.is_sorted());
+    assert_eq!(timers.stale, 0);
+    assert_eq!(timers.slots.free_slots(), timers.slots.count());
+}
+
 /// Timeouts that are never reached take no more memory with time.
 #[test]
 fn cancelled_ones_do_not_pile_up() {
