@@ -80,11 +80,8 @@ fn sleep_to(scheduler: &Scheduler, deadline: Option<Duration>, at: &'static Loca
             suspend::park_on(scheduler, &"a time that never comes", at);
         }
     };
-    let timer = Armed {
-        scheduler,
-        key: scheduler.arm(deadline, scheduler.running()),
-    };
-    while scheduler.timers.borrow().is_armed(timer.key) {
+    let timer = Armed::new(scheduler, deadline);
+    while !timer.has_fired() {
         suspend::park_on(scheduler, &"a time", at);
     }
 }
@@ -93,6 +90,21 @@ fn sleep_to(scheduler: &Scheduler, deadline: Option<Duration>, at: &'static Loca
 pub(crate) struct Armed<'a> {
     pub(crate) scheduler: &'a Scheduler,
     pub(crate) key: Key,
+}
+
+impl<'a> Armed<'a> {
+    /// Wakes the running coroutine at a deadline of the scheduler's clock.
+    pub(crate) fn new(scheduler: &'a Scheduler, deadline: Duration) -> Armed<'a> {
+        Armed {
+            scheduler,
+            key: scheduler.arm(deadline, scheduler.running()),
+        }
+    }
+
+    /// Whether the deadline was met. What else wakes the coroutine leaves the timer armed.
+    pub(crate) fn has_fired(&self) -> bool {
+        !self.scheduler.timers.borrow().is_armed(self.key)
+    }
 }
 
 impl Drop for Armed<'_> {

@@ -311,17 +311,13 @@ pub(super) struct Deadline<'a> {
 impl<'a> Deadline<'a> {
     pub(super) fn new(scheduler: &'a Scheduler, timeout: Option<Duration>) -> Deadline<'a> {
         let deadline = timeout.and_then(|timeout| scheduler.clock.after(timeout));
-        let timer = deadline.map(|deadline| Armed {
-            scheduler,
-            key: scheduler.arm(deadline, scheduler.running()),
-        });
-        Deadline { timer }
+        Deadline {
+            timer: deadline.map(|deadline| Armed::new(scheduler, deadline)),
+        }
     }
 
     pub(super) fn has_passed(&self) -> bool {
-        self.timer
-            .as_ref()
-            .is_some_and(|Armed { scheduler, key }| !scheduler.timers.borrow().is_armed(*key))
+        self.timer.as_ref().is_some_and(Armed::has_fired)
     }
 }
 

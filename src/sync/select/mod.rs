@@ -100,14 +100,7 @@ fn wait_for(standing: &dyn AllStanding, limit: Option<Duration>) -> usize {
     let caller = Caller::waiting(scheduler, waiter);
     let leaving = Leaving::new(standing);
     let deadline = limit.and_then(|limit| scheduler.clock.after(limit));
-    let timer = deadline.map(|deadline| Armed {
-        scheduler,
-        key: scheduler.arm(deadline, scheduler.running()),
-    });
-    let is_over = || {
-        let is_armed = |timer: &Armed<'_>| scheduler.timers.borrow().is_armed(timer.key);
-        timer.as_ref().is_some_and(|timer| !is_armed(timer))
-    };
+    let timer = deadline.map(|deadline| Armed::new(scheduler, deadline));
     let picked = waiter.stand(scheduler, |crowd| {
         standing.join(crowd, caller, 0);
         loop {
@@ -115,7 +108,7 @@ fn wait_for(standing: &dyn AllStanding, limit: Option<Duration>) -> usize {
             if let Some(index) = served(standing, scheduler, waiter) {
                 return Some(index);
             }
-            if is_over() {
+            if timer.as_ref().is_some_and(Armed::has_fired) {
                 return None;
             }
         }
