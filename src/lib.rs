@@ -206,7 +206,7 @@ pub use spawn::{Builder, JoinHandle, current, spawn, try_current};
 pub use suspend::{park, yield_now};
 pub use task::{Coroutine, Id, JoinError};
 pub use testing::explore;
-pub use time::{Interval, interval, now, sleep, sleep_until};
+pub use time::{Interval, interval, now, park_timeout, sleep, sleep_until};
 pub use timeout::{Elapsed, shield, timeout, timeout_at};
 pub use to_thread::to_thread;
 pub use unwind::is_cancel;

@@ -226,12 +226,18 @@ pub fn park() {
     checkpoint(scheduler);
     let running = scheduler.running();
     while !running.task().has(flag::TOKEN) {
-        let wait = Wait {
-            what: &"unpark",
-            at: Location::caller(),
-            since: Cell::new(scheduler.clock.last()),
-        };
-        park_how(scheduler, &wait, Parking::ForToken);
+        park_for_token(scheduler, Location::caller());
     }
     running.task().clear(flag::TOKEN);
+}
+
+/// As [`park_on`], until somebody calls `unpark` too.
+#[inline(always)]
+pub(crate) fn park_for_token(scheduler: &Scheduler, at: &'static Location<'static>) {
+    let wait = Wait {
+        what: &"unpark",
+        at,
+        since: Cell::new(scheduler.clock.last()),
+    };
+    park_how(scheduler, &wait, Parking::ForToken);
 }

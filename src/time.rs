@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::scheduler::{self, Scheduler};
 use crate::suspend;
+use crate::task::flag;
 use crate::timers::Key;
 
 /// The time now: that of the runtime, which under
@@ -71,6 +72,46 @@ pub fn sleep_until(deadline: Instant) {
         }
         None => thread::sleep(deadline.saturating_duration_since(Instant::now())),
     }
+}
+
+/// As [`park`](crate::park), for at most `duration`: waits until somebody calls
+/// [`Coroutine::unpark`](crate::Coroutine::unpark) on this coroutine, or returns at once if that
+/// was done since the last `park`.
+///
+/// A suspension point; zero lets everybody run who is ready. A cancel leaves the token where
+/// it is. [`Duration::MAX`] never ends.
+///
+/// # Panics
+/// Outside of a runtime.
+///
+/// ```
+/// use corobin::{current, now, park_timeout, run};
+/// use std::time::Duration;
+///
+/// run(|| {
+///     let (start, ms) = (now(), Duration::from_millis(1));
+///     park_timeout(ms);
+///     assert!(now() - start >= ms);
+///     current().unpark();
+///     park_timeout(Duration::MAX); // returns at once
+/// });
+/// ```
+#[track_caller]
+pub fn park_timeout(duration: Duration) {
+    let scheduler = scheduler::expect("park_timeout");
+    let running = scheduler.running();
+    if duration.is_zero() {
+        suspend::yield_now();
+    } else {
+        suspend::checkpoint(scheduler);
+        let deadline = scheduler.clock.after(duration);
+        let timer = deadline.map(|deadline| Armed::new(scheduler, deadline));
+        let is_over = || timer.as_ref().is_some_and(Armed::has_fired);
+        while !running.task().has(flag::TOKEN) && !is_over() {
+            suspend::park_for_token(scheduler, Location::caller());
+        }
+    }
+    running.task().clear(flag::TOKEN);
 }
 
 /// Sleeps to a deadline of the scheduler's clock; for ever if there is none.

@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use std::rc::Rc;
 use std::time::Duration;
 
-use corobin::{Coroutine, Runtime, current, park, run, sleep, spawn, yield_now};
+use corobin::{
+    Coroutine, JoinError, Runtime, current, now, park, park_timeout, run, sleep, spawn, yield_now,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -147,6 +149,86 @@ fn unpark_does_not_end_another_wait_and_is_kept() {
         sleep(SECOND);
         handle.coroutine().unpark();
         assert!(handle.join().unwrap() >= SECOND * 10);
+    });
+}
+
+#[test]
+fn park_timeout_waits_for_unpark_or_the_time() {
+    let mut runtime = Runtime::builder().virtual_time(true).build().unwrap();
+    runtime.run(|| {
+        let timed = |limit| {
+            let start = now();
+            park_timeout(limit);
+            now() - start
+        };
+        let (me, unparks) = (current(), SECOND * 3);
+        spawn(move || {
+            sleep(unparks);
+            me.unpark();
+        });
+        assert_eq!(timed(SECOND * 2), SECOND * 2);
+        assert_eq!(timed(SECOND * 2), SECOND);
+        assert_eq!(timed(SECOND * 2), SECOND * 2, "the token is used up");
+        current().unpark();
+        assert_eq!(timed(Duration::MAX), Duration::ZERO);
+        current().unpark();
+        assert_eq!(timed(Duration::ZERO), Duration::ZERO);
+        assert_eq!(timed(SECOND), SECOND, "the token is used up");
+    });
+}
+
+/// The token that comes when the time is over is used up, as with a thread.
+#[test]
+fn park_timeout_takes_a_token_that_comes_with_the_time() {
+    let mut runtime = Runtime::builder().virtual_time(true).build().unwrap();
+    runtime.run(|| {
+        let me = current();
+        spawn(move || {
+            sleep(SECOND);
+            me.unpark();
+        });
+        yield_now();
+        park_timeout(SECOND);
+        let start = now();
+        park_timeout(SECOND);
+        assert_eq!(now() - start, SECOND);
+    });
+}
+
+#[test]
+fn park_timeout_without_time_lets_others_run() {
+    run(|| {
+        let other = spawn(|| ());
+        park_timeout(Duration::ZERO);
+        assert!(other.is_finished());
+    });
+}
+
+#[test]
+fn a_cancel_of_park_timeout_leaves_the_token() {
+    let mut runtime = Runtime::builder().virtual_time(true).build().unwrap();
+    runtime.run(|| {
+        let after = Rc::new(Cell::new(None));
+        let parks = spawn({
+            let after = after.clone();
+            move || {
+                struct Parks(Rc<Cell<Option<Duration>>>);
+                impl Drop for Parks {
+                    fn drop(&mut self) {
+                        let start = now();
+                        park_timeout(SECOND);
+                        self.0.set(Some(now() - start));
+                    }
+                }
+                let _parks = Parks(after);
+                park_timeout(SECOND);
+            }
+        });
+        yield_now();
+        parks.cancel();
+        parks.coroutine().unpark();
+        assert!(matches!(parks.join(), Err(JoinError::Cancelled)));
+        assert_eq!(after.get(), Some(Duration::ZERO));
     });
 }
 
