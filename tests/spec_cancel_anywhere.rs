@@ -12,7 +12,7 @@ use corobin::sync::{
 };
 use corobin::{
     Elapsed, Generator, JoinError, Runtime, as_completed, block_on, gather, handle, interval, park,
-    race, scope, select, sleep, spawn, timeout, yield_now,
+    park_timeout, race, scope, select, sleep, spawn, timeout, yield_now,
 };
 
 #[path = "common/on_drop.rs"]
@@ -29,6 +29,7 @@ fn waits() -> Vec<Wait> {
     vec![
         ("sleep", Box::new(|| sleep(ms(1000)))),
         ("park", Box::new(park)),
+        ("park_timeout", Box::new(|| park_timeout(ms(1000)))),
         (
             "yield",
             Box::new(|| {
@@ -49,6 +50,20 @@ fn waits() -> Vec<Wait> {
             Box::new(|| {
                 let (s, _r) = channel::<i32>(0);
                 let _ = s.send(1);
+            }),
+        ),
+        (
+            "recv_timeout",
+            Box::new(|| {
+                let (_s, r) = channel::<i32>(1);
+                let _ = r.recv_timeout(ms(1000));
+            }),
+        ),
+        (
+            "send_timeout",
+            Box::new(|| {
+                let (s, _r) = channel::<i32>(0);
+                let _ = s.send_timeout(1, ms(1000));
             }),
         ),
         (
@@ -102,6 +117,14 @@ fn waits() -> Vec<Wait> {
                 let m = Mutex::new(1);
                 let mut g = m.lock();
                 Condvar::new().wait(&mut g);
+            }),
+        ),
+        (
+            "cv_timeout",
+            Box::new(|| {
+                let m = Mutex::new(1);
+                let mut g = m.lock();
+                Condvar::new().wait_timeout_while(&mut g, ms(1000), |_| true);
             }),
         ),
         (

@@ -4,7 +4,9 @@ mod common;
 
 use common::model::{Lab, Op, for_steps};
 use corobin::sleep;
-use corobin::sync::{RecvError, TryRecvError, TrySendError, channel, oneshot};
+use corobin::sync::{
+    RecvError, RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError, channel, oneshot,
+};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -15,6 +17,8 @@ enum Did {
     Back(u64),
     Received(u64),
     Closed,
+    /// Its own time was over; a sender has its item back.
+    Late(Option<u64>),
 }
 
 /// A channel as a child would describe it.
@@ -64,6 +68,15 @@ impl Model {
 
 const LIMIT: Duration = Duration::from_millis(5);
 
+/// Most operations wait for ever, some in a `timeout`, some for a time of their own.
+fn limits(random: &mut fastrand::Rng) -> (Option<Duration>, Option<Duration>) {
+    match random.u8(..10) {
+        0 => (Some(LIMIT), None),
+        1 => (None, Some(LIMIT)),
+        _ => (None, None),
+    }
+}
+
 fn random_run(random: &mut fastrand::Rng, steps: u64) {
     let capacity = [0, 1, 2, 5][random.usize(..4)];
     let (tx, rx) = channel(capacity);
@@ -72,19 +85,28 @@ fn random_run(random: &mut fastrand::Rng, steps: u64) {
         capacity,
         ..Model::default()
     };
-    let mut limited: Vec<Op> = Vec::new();
+    // And what it comes to when its time is over.
+    let mut limited: Vec<(Op, Option<Did>)> = Vec::new();
     let mut item = 0;
     for _ in 0..steps {
-        let limit = (random.u8(..5) == 0).then_some(LIMIT);
+        let (around, within) = limits(random);
         match random.u8(..20) {
             0..=5 if lab.under_way() < 20 => {
                 item += 1;
                 let (tx, sent) = (tx.clone(), item);
-                let op = lab.start(limit, move || match tx.send(sent) {
-                    Ok(()) => Did::Sent,
-                    Err(error) => Did::Back(error.0),
+                let op = lab.start(around, move || match within {
+                    None => match tx.send(sent) {
+                        Ok(()) => Did::Sent,
+                        Err(error) => Did::Back(error.0),
+                    },
+                    Some(limit) => match tx.send_timeout(sent, limit) {
+                        Ok(()) => Did::Sent,
+                        Err(SendTimeoutError::Closed(item)) => Did::Back(item),
+                        Err(SendTimeoutError::Timeout(item)) => Did::Late(Some(item)),
+                    },
                 });
-                limited.extend(limit.map(|_| op));
+                limited.extend(around.map(|_| (op, None)));
+                limited.extend(within.map(|_| (op, Some(Did::Late(Some(sent))))));
                 // The operation begins when it comes to run, which must not be between two of
                 // the driver's own.
                 match model.try_send(sent) {
@@ -100,11 +122,19 @@ fn random_run(random: &mut fastrand::Rng, steps: u64) {
             }
             6..=11 if lab.under_way() < 20 => {
                 let rx = rx.clone();
-                let op = lab.start(limit, move || match rx.recv() {
-                    Ok(item) => Did::Received(item),
-                    Err(RecvError) => Did::Closed,
+                let op = lab.start(around, move || match within {
+                    None => match rx.recv() {
+                        Ok(item) => Did::Received(item),
+                        Err(RecvError) => Did::Closed,
+                    },
+                    Some(limit) => match rx.recv_timeout(limit) {
+                        Ok(item) => Did::Received(item),
+                        Err(RecvTimeoutError::Closed) => Did::Closed,
+                        Err(RecvTimeoutError::Timeout) => Did::Late(None),
+                    },
                 });
-                limited.extend(limit.map(|_| op));
+                limited.extend(around.map(|_| (op, None)));
+                limited.extend(within.map(|_| (op, Some(Did::Late(None)))));
                 match model.try_recv() {
                     Some((item, served)) => {
                         lab.expect(op, Some(Did::Received(item)));
@@ -150,10 +180,10 @@ fn random_run(random: &mut fastrand::Rng, steps: u64) {
             18 => lab.check(),
             _ => {
                 lab.check();
-                for op in limited.drain(..) {
+                for (op, outcome) in limited.drain(..) {
                     if model.waiting().contains(&op) {
                         model.forget(op);
-                        lab.expect(op, None);
+                        lab.expect(op, outcome);
                     }
                 }
                 sleep(LIMIT);

@@ -221,33 +221,46 @@ fn semaphores_agree_with_the_model() {
 fn condvars_agree_with_the_model() {
     for_steps(500, |random, steps| {
         let pair = Rc::new((Mutex::new(()), Condvar::new()));
+        // Whether it was notified.
         let mut lab = Lab::new();
         let mut wait: VecDeque<Op> = VecDeque::new();
         let mut limited = Vec::new();
         for _ in 0..steps {
             match random.u8(..12) {
                 0..=5 if wait.len() < 15 => {
-                    let limit = (random.u8(..4) == 0).then_some(LIMIT);
+                    let (around, within) = match random.u8(..8) {
+                        0 => (Some(LIMIT), None),
+                        1 => (None, Some(LIMIT)),
+                        _ => (None, None),
+                    };
                     let pair = pair.clone();
                     lab.check();
-                    let op = lab.start(limit, move || {
+                    let op = lab.start(around, move || {
                         let mut guard = pair.0.lock();
-                        pair.1.wait(&mut guard);
+                        let notified = match within {
+                            None => {
+                                pair.1.wait(&mut guard);
+                                true
+                            }
+                            Some(limit) => !pair.1.wait_timeout(&mut guard, limit).timed_out(),
+                        };
                         assert!(pair.0.try_lock().is_none(), "it has the mutex again");
+                        notified
                     });
-                    limited.extend(limit.map(|_| op));
+                    limited.extend(around.map(|_| (op, None)));
+                    limited.extend(within.map(|_| (op, Some(false))));
                     wait.push_back(op);
                     lab.check();
                 }
                 6..=8 => {
                     pair.1.notify_one();
                     if let Some(op) = wait.pop_front() {
-                        lab.expect(op, Some(()));
+                        lab.expect(op, Some(true));
                     }
                 }
                 9 if random.bool() => {
                     pair.1.notify_all();
-                    wait.drain(..).for_each(|op| lab.expect(op, Some(())));
+                    wait.drain(..).for_each(|op| lab.expect(op, Some(true)));
                 }
                 9..=10 if !wait.is_empty() => {
                     let op = wait[random.usize(..wait.len())];
@@ -268,15 +281,15 @@ fn condvars_agree_with_the_model() {
                             !lab.has_ended(op),
                             "nothing interrupts taking the mutex again"
                         );
-                        lab.expect(op, Some(()));
+                        lab.expect(op, Some(true));
                     }
                     drop(guard);
                     lab.check();
                 }
                 _ => {
                     lab.check();
-                    for op in limited.drain(..).filter(|op| wait.contains(op)) {
-                        lab.expect(op, None);
+                    for (op, outcome) in limited.drain(..).filter(|(op, _)| wait.contains(op)) {
+                        lab.expect(op, outcome);
                     }
                     let expired = lab.expected_ops();
                     wait.retain(|op| !expired.contains(op));

@@ -4,7 +4,7 @@
 mod common;
 
 use common::model::{for_steps, settle};
-use corobin::sync::{Receiver, Select, Sender, channel};
+use corobin::sync::{Receiver, RecvTimeoutError, Select, SendTimeoutError, Sender, channel};
 use corobin::{JoinHandle, select, sleep, spawn, timeout, yield_now};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -144,7 +144,7 @@ fn operate(lab: &Lab, worker: u32, random: &mut fastrand::Rng) -> u32 {
     let slow = random.u8(..8) == 0;
     let done = Cell::new(0);
     let did = || done.set(done.get() + 1);
-    match random.u8(..10) {
+    match random.u8(..12) {
         0 => {
             let item = Item::new(&lab.books);
             let waiting = wants(&[a], &[]);
@@ -210,6 +210,29 @@ fn operate(lab: &Lab, worker: u32, random: &mut fastrand::Rng) -> u32 {
             }
         }
         8 => {
+            let item = Item::new(&lab.books);
+            let waiting = wants(&[a], &[]);
+            let sent = tx(a).send_timeout(item, Duration::from_millis(random.u64(..4)));
+            drop(waiting);
+            match sent {
+                Ok(()) => did(),
+                Err(SendTimeoutError::Timeout(item)) => assert!(!item.received),
+                Err(SendTimeoutError::Closed(_)) => unreachable!("all sides are alive"),
+            }
+        }
+        9 => {
+            let waiting = wants(&[], &[a]);
+            let item = rx(a).recv_timeout(Duration::from_millis(random.u64(..4)));
+            drop(waiting);
+            match item {
+                Ok(item) => {
+                    item.receive();
+                    did();
+                }
+                Err(error) => assert_eq!(error, RecvTimeoutError::Timeout),
+            }
+        }
+        10 => {
             if let Ok(item) = rx(a).try_recv() {
                 item.receive();
                 did();

@@ -2,12 +2,17 @@
 
 use std::fmt;
 use std::panic::Location;
+use std::time::{Duration, Instant};
 
-use crate::scheduler;
+use crate::scheduler::{self, Scheduler};
 use crate::suspend;
+use crate::time;
 use crate::wait_queue::{Caller, WaitQueue};
 
-use super::MutexGuard;
+use super::{MutexGuard, timed};
+
+/// What it waits for.
+const NOTIFICATION: &str = "a notification of a Condvar";
 
 /// Waits for a change of what a [`Mutex`](super::Mutex) holds.
 ///
@@ -60,13 +65,39 @@ impl Condvar {
     #[track_caller]
     pub fn wait<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>) {
         let scheduler = scheduler::expect("Condvar::wait");
-        suspend::checkpoint(scheduler);
         let at = Location::caller();
-        let wait = || (self.queue).wait_or_due(scheduler, &"a notification of a Condvar", at);
-        let notified = guard.without(scheduler, at, wait);
-        if !notified {
-            suspend::checkpoint(scheduler);
-        }
+        without(guard, scheduler, at, || {
+            self.queue.wait_or_due(scheduler, &NOTIFICATION, at)
+        });
+    }
+
+    /// As [`wait`](Condvar::wait), for at most `timeout`; taking the mutex again may take longer.
+    ///
+    /// Zero waits for one turn, in which everybody runs who is ready; [`Duration::MAX`] never
+    /// ends. A suspension point.
+    ///
+    /// # Panics
+    /// Outside of a runtime.
+    #[track_caller]
+    pub fn wait_timeout<T: ?Sized>(
+        &self,
+        guard: &mut MutexGuard<'_, T>,
+        timeout: Duration,
+    ) -> WaitTimeoutResult {
+        self.wait_until(guard, time::now().checked_add(timeout))
+    }
+
+    #[track_caller]
+    fn wait_until<T: ?Sized>(
+        &self,
+        guard: &mut MutexGuard<'_, T>,
+        until: Option<Instant>,
+    ) -> WaitTimeoutResult {
+        let scheduler = scheduler::expect("Condvar::wait_timeout");
+        let at = Location::caller();
+        WaitTimeoutResult(!without(guard, scheduler, at, || {
+            timed::wait(&self.queue, scheduler, until, None, &NOTIFICATION, at).0
+        }))
     }
 
     /// Waits as long as `condition` says true of the value.
@@ -87,6 +118,52 @@ impl Condvar {
         }
     }
 
+    /// As [`wait_while`](Condvar::wait_while), for at most `timeout` in all.
+    ///
+    /// It has timed out only if `condition` says true of the value at the end. A suspension
+    /// point, also if it need not wait.
+    ///
+    /// # Panics
+    /// If it has to wait outside of a runtime.
+    ///
+    /// ```
+    /// use corobin::sync::{Condvar, Mutex};
+    /// use std::{rc::Rc, time::Duration};
+    ///
+    /// corobin::run(|| {
+    ///     let pair = Rc::new((Mutex::new(0), Condvar::new()));
+    ///     let other = Rc::clone(&pair);
+    ///     corobin::spawn(move || {
+    ///         *other.0.lock() += 1;
+    ///         other.1.notify_one();
+    ///     });
+    ///     let (mut value, ms) = (pair.0.lock(), Duration::from_millis(1));
+    ///     let result = pair.1.wait_timeout_while(&mut value, ms, |value| *value < 2);
+    ///     assert!(result.timed_out());
+    ///     assert_eq!(*value, 1);
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn wait_timeout_while<T: ?Sized>(
+        &self,
+        guard: &mut MutexGuard<'_, T>,
+        timeout: Duration,
+        mut condition: impl FnMut(&mut T) -> bool,
+    ) -> WaitTimeoutResult {
+        suspend::arrive();
+        // No timer outlives its wait: the condition may leave a generator that this runs in, and
+        // another coroutine may go on with it.
+        let until = time::now().checked_add(timeout);
+        let mut result = WaitTimeoutResult(false);
+        while condition(guard) {
+            if result.timed_out() {
+                return result;
+            }
+            result = self.wait_until(guard, until);
+        }
+        WaitTimeoutResult(false)
+    }
+
     /// Wakes the first one that waits. Without one nothing happens, and nothing is
     /// remembered. Not a suspension point.
     pub fn notify_one(&self) {
@@ -96,6 +173,34 @@ impl Condvar {
     /// Wakes all that wait. Not a suspension point.
     pub fn notify_all(&self) {
         self.queue.release_all();
+    }
+}
+
+/// Waits without the mutex of `guard`, and raises what was due instead of a notification; says
+/// whether there was one.
+fn without<T: ?Sized>(
+    guard: &mut MutexGuard<'_, T>,
+    scheduler: &Scheduler,
+    at: &'static Location<'static>,
+    wait: impl FnOnce() -> bool,
+) -> bool {
+    suspend::checkpoint(scheduler);
+    let notified = guard.without(scheduler, at, wait);
+    if !notified {
+        suspend::checkpoint(scheduler);
+    }
+    notified
+}
+
+/// What [`Condvar::wait_timeout`] returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitTimeoutResult(bool);
+
+impl WaitTimeoutResult {
+    /// Whether the time was over before a notification came.
+    #[must_use]
+    pub fn timed_out(&self) -> bool {
+        self.0
     }
 }
 

@@ -109,6 +109,9 @@
 //! - Safe to cancel and to time out: a wait that is unwound has taken nothing, and passes
 //!   its turn on. What was handed over before the cancel came is returned, and the cancel
 //!   is met at the next suspension point.
+//! - A [`timeout`](crate::timeout()) ends any of these waits. Those that end at a time of their
+//!   own in std and crossbeam do so here: [`Receiver::recv_timeout`], [`Sender::send_timeout`],
+//!   which gives its item back, [`Condvar::wait_timeout`].
 //! - What may wait is a suspension point, also if it need not wait. What never waits is
 //!   none: `try_send`, `try_lock`, `notify_one`, `set` and the like. A `select!` with a
 //!   `default` and [`Select::try_select`] are suspension points all the same: what another
@@ -133,16 +136,17 @@ mod oneshot;
 mod rwlock;
 mod select;
 mod semaphore;
+mod timed;
 mod wait_group;
 mod watch;
 
 pub use barrier::{Barrier, BarrierWaitResult};
 pub use broadcast::{BroadcastError, BroadcastReceiver, BroadcastSender, broadcast};
 pub use channel::{
-    IntoIter, Iter, Receiver, RecvError, SendError, Sender, TryIter, TryRecvError, TrySendError,
-    channel, unbounded,
+    IntoIter, Iter, Receiver, RecvError, RecvTimeoutError, SendError, SendTimeoutError, Sender,
+    TryIter, TryRecvError, TrySendError, channel, unbounded,
 };
-pub use condvar::Condvar;
+pub use condvar::{Condvar, WaitTimeoutResult};
 pub use event::Event;
 pub use mutex::{Mutex, MutexGuard};
 pub use once_cell::OnceCell;

@@ -14,13 +14,18 @@
 use std::cell::Cell;
 use std::fmt;
 use std::panic::Location;
+use std::time::Instant;
 
 use crate::coroutine::Awaited;
 use crate::scheduler;
+use crate::suspend;
+use crate::sync::timed;
 use crate::wait_queue::{Caller, Tag, WaitQueue};
 
 use super::buffer::Buffer;
-use super::error::{RecvError, SendError, TryRecvError, TrySendError};
+use super::error::{
+    RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
+};
 
 pub(in crate::sync) struct Chan<T> {
     /// Items that it buffers; `usize::MAX` if there is no limit.
@@ -287,20 +292,81 @@ impl<T> Chan<T> {
         }
     }
 
+    /// An offer that stands first shall know that there is a receiver now; it looks only when it
+    /// comes to run.
+    #[inline(always)]
+    fn tell_first_offer(&self, caller: Caller<'_>) {
+        if !self.sending.is_empty() {
+            self.sending.nudge(caller);
+        }
+    }
+
     /// Waits for an item.
     #[inline(always)]
     #[track_caller]
     pub(in crate::sync) fn wait_to_recv(&self, caller: Caller<'_>) -> Result<T, RecvError> {
         let at = Location::caller();
         let scheduler = caller.needed("a receive that has to wait");
-        // An offer that stands first shall know that there is a receiver now; it looks
-        // only when it comes to run.
-        if !self.sending.is_empty() {
-            self.sending.nudge(caller);
-        }
+        self.tell_first_offer(caller);
         (self.receiving)
             .wait(scheduler, Tag::Plain, None, self, at)
             .ok_or(RecvError)
+    }
+
+    /// As [`send`](Self::send), with a time to end at, or none; asked for only if it has to wait.
+    ///
+    /// # Errors
+    /// As for `send_timeout`.
+    #[track_caller]
+    pub(super) fn send_until(
+        &self,
+        item: T,
+        until: impl FnOnce() -> Option<Instant>,
+    ) -> Result<(), SendTimeoutError<T>> {
+        let caller = Caller::arrive();
+        let item = match self.send_now(item, true, caller) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Closed(item)) => return Err(SendTimeoutError::Closed(item)),
+            Err(TrySendError::Full(item)) => item,
+        };
+        let at = Location::caller();
+        let scheduler = caller.needed("a send that has to wait");
+        let (sending, what) = (&self.sending, Room(self));
+        match timed::wait(sending, scheduler, until(), Some(item), &what, at) {
+            (_, None) => Ok(()),
+            (true, Some(item)) => Err(SendTimeoutError::Closed(item)),
+            (false, Some(item)) => {
+                suspend::checkpoint(scheduler);
+                Err(SendTimeoutError::Timeout(item))
+            }
+        }
+    }
+
+    /// As [`recv`](Self::recv), with a time to end at, or none; asked for only if it has to wait.
+    ///
+    /// # Errors
+    /// As for `recv_timeout`.
+    #[track_caller]
+    pub(super) fn recv_until(
+        &self,
+        until: impl FnOnce() -> Option<Instant>,
+    ) -> Result<T, RecvTimeoutError> {
+        let caller = Caller::arrive();
+        match self.recv_now(caller) {
+            Ok(item) => return Ok(item),
+            Err(TryRecvError::Closed) => return Err(RecvTimeoutError::Closed),
+            Err(TryRecvError::Empty) => {}
+        }
+        let at = Location::caller();
+        let scheduler = caller.needed("a receive that has to wait");
+        self.tell_first_offer(caller);
+        match timed::wait(&self.receiving, scheduler, until(), None, self, at) {
+            (true, item) => item.ok_or(RecvTimeoutError::Closed),
+            (false, _) => {
+                suspend::checkpoint(scheduler);
+                Err(RecvTimeoutError::Timeout)
+            }
+        }
     }
 
     pub(super) fn sender_is_gone(&self) {

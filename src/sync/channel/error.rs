@@ -84,6 +84,62 @@ impl<T> From<SendError<T>> for TrySendError<T> {
     }
 }
 
+/// Why [`send_timeout`](super::Sender::send_timeout) has not sent. The item comes back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum SendTimeoutError<T> {
+    /// The time was over before there was room; at capacity 0, before a receiver came.
+    Timeout(T),
+    /// All receivers are gone.
+    Closed(T),
+}
+
+impl<T> SendTimeoutError<T> {
+    /// The item that was not sent.
+    pub fn into_inner(self) -> T {
+        match self {
+            SendTimeoutError::Timeout(item) | SendTimeoutError::Closed(item) => item,
+        }
+    }
+
+    /// Whether the time was over.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, SendTimeoutError::Timeout(_))
+    }
+
+    /// Whether all receivers are gone.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        matches!(self, SendTimeoutError::Closed(_))
+    }
+}
+
+impl<T> fmt::Debug for SendTimeoutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SendTimeoutError::Timeout(_) => "Timeout(..)",
+            SendTimeoutError::Closed(_) => "Closed(..)",
+        })
+    }
+}
+
+impl<T> fmt::Display for SendTimeoutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SendTimeoutError::Timeout(_) => "timed out sending on a full channel",
+            SendTimeoutError::Closed(_) => "sending on a channel without receivers",
+        })
+    }
+}
+
+impl<T> Error for SendTimeoutError<T> {}
+
+impl<T> From<SendError<T>> for SendTimeoutError<T> {
+    fn from(SendError(item): SendError<T>) -> Self {
+        SendTimeoutError::Closed(item)
+    }
+}
+
 /// All senders are gone, and everything that they sent was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecvError;
@@ -133,5 +189,45 @@ impl Error for TryRecvError {}
 impl From<RecvError> for TryRecvError {
     fn from(RecvError: RecvError) -> Self {
         TryRecvError::Closed
+    }
+}
+
+/// Why [`recv_timeout`](super::Receiver::recv_timeout) has nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecvTimeoutError {
+    /// The time was over before there was anything.
+    Timeout,
+    /// All senders are gone, and everything that they sent was received.
+    Closed,
+}
+
+impl RecvTimeoutError {
+    /// Whether the time was over.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        *self == RecvTimeoutError::Timeout
+    }
+
+    /// Whether all senders are gone and everything was received.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        *self == RecvTimeoutError::Closed
+    }
+}
+
+impl fmt::Display for RecvTimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            RecvTimeoutError::Timeout => "timed out receiving on an empty channel",
+            RecvTimeoutError::Closed => "receiving on an empty channel without senders",
+        })
+    }
+}
+
+impl Error for RecvTimeoutError {}
+
+impl From<RecvError> for RecvTimeoutError {
+    fn from(RecvError: RecvError) -> Self {
+        RecvTimeoutError::Closed
     }
 }

@@ -9,11 +9,15 @@ mod iter;
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
+use crate::time;
 use crate::wait_queue::Caller;
 
 pub(super) use self::core::Chan;
-pub use error::{RecvError, SendError, TryRecvError, TrySendError};
+pub use error::{
+    RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
+};
 pub use iter::{IntoIter, Iter, TryIter};
 
 /// A channel that buffers up to `capacity` items; at capacity 0 a sender waits for
@@ -112,6 +116,51 @@ impl<T> Sender<T> {
         self.chan.send_now(item, false, Caller::now())
     }
 
+    /// Sends an item, and waits for room, or at capacity 0 for a receiver, for at most `timeout`.
+    ///
+    /// It stands among those who wait as in [`send`](Sender::send). Zero waits for one turn, in
+    /// which everybody runs who is ready; [`Duration::MAX`] never ends.
+    ///
+    /// A suspension point. A cancelled wait has not sent, and drops the item.
+    ///
+    /// # Errors
+    /// The time is over, or all receivers are gone: the item comes back.
+    ///
+    /// # Panics
+    /// If it has to wait outside of a runtime.
+    ///
+    /// ```
+    /// use corobin::sync::{SendTimeoutError, channel};
+    /// use std::time::Duration;
+    ///
+    /// corobin::run(|| {
+    ///     let (tx, rx) = channel(1);
+    ///     tx.send("first").unwrap();
+    ///     let sent = tx.send_timeout("second", Duration::from_millis(1));
+    ///     assert_eq!(sent, Err(SendTimeoutError::Timeout("second")));
+    ///     assert_eq!(rx.recv(), Ok("first"));
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn send_timeout(&self, item: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
+        let until = || time::now().checked_add(timeout);
+        self.chan.send_until(item, until)
+    }
+
+    /// As [`send_timeout`](Sender::send_timeout), with a time to end at.
+    ///
+    /// A suspension point.
+    ///
+    /// # Errors
+    /// The time has come, or all receivers are gone: the item comes back.
+    ///
+    /// # Panics
+    /// If it has to wait outside of a runtime.
+    #[track_caller]
+    pub fn send_deadline(&self, item: T, deadline: Instant) -> Result<(), SendTimeoutError<T>> {
+        self.chan.send_until(item, || Some(deadline))
+    }
+
     /// Whether all receivers are gone.
     #[must_use]
     pub fn is_closed(&self) -> bool {
@@ -158,6 +207,51 @@ impl<T> Receiver<T> {
     #[inline]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         self.chan.try_recv()
+    }
+
+    /// Takes the next item, and waits for one for at most `timeout`.
+    ///
+    /// It stands among those who wait as in [`recv`](Receiver::recv). Zero waits for one turn, in
+    /// which everybody runs who is ready; [`Duration::MAX`] never ends.
+    ///
+    /// A suspension point. A cancelled wait takes nothing, nor does one whose time is over.
+    ///
+    /// # Errors
+    /// The time is over; or all senders are gone, and there is nothing left.
+    ///
+    /// # Panics
+    /// If it has to wait outside of a runtime.
+    ///
+    /// ```
+    /// use corobin::{now, spawn, sync::{RecvTimeoutError, unbounded}};
+    /// use std::time::Duration;
+    ///
+    /// corobin::run(|| {
+    ///     let (tx, rx) = unbounded();
+    ///     let ms = Duration::from_millis(1);
+    ///     assert_eq!(rx.recv_timeout(ms), Err(RecvTimeoutError::Timeout));
+    ///     spawn(move || tx.send(7));
+    ///     assert_eq!(rx.recv_timeout(1000 * ms), Ok(7));
+    ///     assert_eq!(rx.recv_deadline(now() + ms), Err(RecvTimeoutError::Closed));
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
+        self.chan.recv_until(|| time::now().checked_add(timeout))
+    }
+
+    /// As [`recv_timeout`](Receiver::recv_timeout), with a time to end at.
+    ///
+    /// A suspension point.
+    ///
+    /// # Errors
+    /// The time has come; or all senders are gone, and there is nothing left.
+    ///
+    /// # Panics
+    /// If it has to wait outside of a runtime.
+    #[track_caller]
+    pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
+        self.chan.recv_until(|| Some(deadline))
     }
 
     /// What it receives until the channel is closed; each `next` is a
