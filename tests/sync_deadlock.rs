@@ -1,8 +1,8 @@
 //! What the report of a deadlock says of channels and locks, and how it is unwound.
 
 use corobin::sync::{
-    Barrier, Condvar, Event, Mutex, OnceCell, RwLock, Select, Semaphore, WaitGroup, broadcast,
-    channel, oneshot, watch,
+    Barrier, Condvar, Event, Mutex, OnceCell, RwLock, RwLockWriteGuard, Select, Semaphore,
+    WaitGroup, broadcast, channel, oneshot, watch,
 };
 use corobin::{
     Builder, Id, RunError, Runtime, Snapshot, current, is_cancel, park, select, shield, snapshot,
@@ -107,6 +107,16 @@ fn every_primitive_says_what_is_waited_for_and_who_holds_it() {
         drop(lock.read());
     });
     assert!(text.starts_with("the RwLock to read, taken at "), "{text}");
+    assert_eq!(holders.len(), 1);
+
+    let line = line!() + 3;
+    let (text, holders) = main_waits(|| {
+        let lock = RwLock::new(());
+        let _reads = RwLockWriteGuard::downgrade(lock.write());
+        drop(lock.write());
+    });
+    let place = format!("the RwLock to write, taken at {}:{line}:55", file!());
+    assert_eq!(text, format!("{place} by the same coroutine"));
     assert_eq!(holders.len(), 1);
 
     let (text, holders) = main_waits(|| {

@@ -1,6 +1,8 @@
 //! Locks: what they promise, one thing at a time.
 
-use corobin::sync::{Barrier, Condvar, Event, Mutex, OnceCell, RwLock, Semaphore, WaitGroup};
+use corobin::sync::{
+    Barrier, Condvar, Event, Mutex, OnceCell, RwLock, RwLockWriteGuard, Semaphore, WaitGroup,
+};
 use corobin::{
     Elapsed, Generator, JoinError, Runtime, gather, run, scope, shield, sleep, spawn, timeout,
     yield_now,
@@ -168,6 +170,76 @@ fn a_writer_that_goes_away_lets_readers_in() {
         reader.join().unwrap();
         drop(first);
     });
+}
+
+#[test]
+fn a_writer_that_reads_on_lets_readers_in_but_no_writer() {
+    run(|| {
+        let (lock, log) = (Rc::new(RwLock::new(0)), Log::default());
+        let mut writes = lock.write();
+        let spawn_one = |writes: bool, n: u32| {
+            let (lock, log) = (lock.clone(), log.clone());
+            spawn(move || {
+                if writes {
+                    *lock.write() += n;
+                } else {
+                    let guard = lock.read();
+                    yield_now();
+                    log.borrow_mut().push(n + *guard);
+                }
+            })
+        };
+        let handles: Vec<_> = [(false, 1), (false, 2), (true, 10), (false, 3)]
+            .map(|(writes, n)| spawn_one(writes, n))
+            .into();
+        yield_now();
+        *writes = 100;
+        let reads = RwLockWriteGuard::downgrade(writes);
+        assert!(lock.try_read().is_none(), "a writer waits");
+        for _ in 0..5 {
+            yield_now();
+        }
+        assert_eq!((*reads, &*log.borrow()), (100, &vec![101, 102]));
+        drop(reads);
+        gather(handles).unwrap();
+        assert_eq!(*log.borrow(), [101, 102, 113]);
+        assert!(lock.try_write().is_some(), "all of it was given back");
+    });
+}
+
+#[test]
+fn a_writer_that_reads_on_keeps_the_next_writer_waiting() {
+    run(|| {
+        let lock = Rc::new(RwLock::new(0));
+        let writes = lock.write();
+        let [next, reader] = [true, false].map(|adds| {
+            let lock = lock.clone();
+            spawn(move || match adds {
+                true => *lock.write() += 1,
+                false => assert_eq!(*lock.read(), 1, "it came after the writer"),
+            })
+        });
+        yield_now();
+        let reads = RwLockWriteGuard::downgrade(writes);
+        yield_now();
+        yield_now();
+        assert!(*reads == 0 && !next.is_finished() && !reader.is_finished());
+        drop(reads);
+        gather([next, reader]).unwrap();
+    });
+}
+
+/// With nobody who waits, and of what has no size.
+#[test]
+fn a_writer_that_reads_on_reads_beside_others() {
+    let lock: Box<RwLock<[u32]>> = Box::new(RwLock::new([1, 2]));
+    let mut writes = lock.write();
+    writes[0] = 3;
+    let reads = RwLockWriteGuard::downgrade(writes);
+    assert_eq!(*lock.try_read().unwrap(), *reads);
+    assert!(lock.try_write().is_none());
+    drop(reads);
+    assert!(lock.try_write().is_some());
 }
 
 #[test]

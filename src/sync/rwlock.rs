@@ -155,7 +155,7 @@ impl<T: ?Sized> RwLock<T> {
     #[inline(always)]
     fn write_guard(&self) -> RwLockWriteGuard<'_, T> {
         RwLockWriteGuard {
-            state: &self.state,
+            lock: self,
             value: self.value.borrow_mut(),
         }
     }
@@ -236,8 +236,36 @@ pub struct RwLockReadGuard<'a, T: ?Sized> {
 /// The right to write the value of an [`RwLock`], until it is dropped.
 #[must_use = "the RwLock is released at once if the guard is not kept"]
 pub struct RwLockWriteGuard<'a, T: ?Sized> {
-    state: &'a State,
+    lock: &'a RwLock<T>,
     value: RefMut<'a, T>,
+}
+
+impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
+    /// Goes on with the right to read only. Nobody else writes in between, and readers that
+    /// wait before any writer go on too.
+    ///
+    /// Not a suspension point.
+    ///
+    /// ```
+    /// use corobin::sync::{RwLock, RwLockWriteGuard};
+    ///
+    /// corobin::run(|| {
+    ///     let lock = RwLock::new(vec![2, 1]);
+    ///     let mut sorts = lock.write();
+    ///     sorts.sort();
+    ///     let (reads, also) = (RwLockWriteGuard::downgrade(sorts), lock.read());
+    ///     assert_eq!((reads[0], also[1]), (1, 2));
+    /// });
+    /// ```
+    #[must_use = "the RwLock is released at once if the guard is not kept"]
+    pub fn downgrade(guard: Self) -> RwLockReadGuard<'a, T> {
+        let lock = guard.lock;
+        let writer = lock.state.writer.get();
+        // One that reads already, so that the guard's drop hands the lock to no other writer.
+        lock.state.count.set(1);
+        drop(guard);
+        lock.read_guard(writer.expect("it has a guard"))
+    }
 }
 
 impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
@@ -252,8 +280,8 @@ impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
 impl<T: ?Sized> Drop for RwLockWriteGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.state.writer.set(None);
-        self.state.serve();
+        self.lock.state.writer.set(None);
+        self.lock.state.serve();
     }
 }
 
