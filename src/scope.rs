@@ -12,7 +12,7 @@ use crate::scheduler::{self, Scheduler};
 use crate::spawn::{Builder, Reserved};
 use crate::suspend;
 use crate::task::Children;
-use crate::task::{Id, JoinError, Joiner, Origin, Typed, flag};
+use crate::task::{Coroutine, Id, JoinError, Joiner, Origin, Typed, flag};
 use crate::unwind::{Payload, raise, silent};
 
 /// Runs `f` with a scope in which coroutines may be spawned that borrow from
@@ -351,6 +351,12 @@ impl<T> ScopedJoinHandle<'_, T> {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.inner.task().has_ended()
+    }
+
+    /// The coroutine itself.
+    #[must_use]
+    pub fn coroutine(&self) -> &Coroutine {
+        self.inner.coroutine()
     }
 
     pub(crate) fn inner(&self) -> &Typed<T> {

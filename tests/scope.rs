@@ -8,8 +8,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use corobin::{
-    Builder, Generator, JoinError, Runtime, ScopedJoinHandle, Yielder, now, run, scope, sleep,
-    spawn, yield_now,
+    Builder, Generator, JoinError, Runtime, ScopedJoinHandle, Yielder, current, now, park, run,
+    scope, sleep, spawn, yield_now,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -310,6 +310,25 @@ fn join_and_is_finished_of_a_child() {
             sleep(SECOND);
             assert!(child.is_finished());
             assert_eq!(child.join().unwrap(), 5);
+        });
+    });
+}
+
+#[test]
+fn a_child_can_be_unparked_through_its_handle() {
+    run(|| {
+        let parked = Cell::new(false);
+        scope(|s| {
+            let child = s.spawn(|| {
+                parked.set(true);
+                park();
+                current().id()
+            });
+            yield_now();
+            assert!(parked.get() && !child.is_finished());
+            let coroutine = child.coroutine().clone();
+            coroutine.unpark();
+            assert_eq!(child.join().unwrap(), coroutine.id());
         });
     });
 }
