@@ -195,7 +195,7 @@ pub use bridges::ureq;
 pub use gather::{AsCompleted, as_completed, gather, gather_results};
 pub use generator::{Generator, GeneratorState, Yielder};
 pub use handle::{Handle, RemoteJoinHandle, handle};
-pub use local::CoroutineLocal;
+pub use local::{AccessError, CoroutineLocal};
 pub use metrics::Metrics;
 pub use race::{Arm, Arms, race};
 pub use reactor::IoBackend;

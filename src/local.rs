@@ -2,10 +2,11 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::error::Error;
 use std::fmt;
 use std::rc::Rc;
 
-use crate::coroutine::locals::Values;
+use crate::coroutine::locals::{Value, Values};
 use crate::scheduler;
 
 /// Declares values of which each coroutine has its own.
@@ -63,13 +64,46 @@ impl<T: 'static> CoroutineLocal<T> {
         f(value_of(&self.value_or(self.init)))
     }
 
+    /// As [`with`](CoroutineLocal::with), for destructors and others that may come late.
+    ///
+    /// # Errors
+    /// The value was dropped already.
+    ///
+    /// ```
+    /// struct Leaves;
+    ///
+    /// impl Drop for Leaves {
+    ///     fn drop(&mut self) {
+    ///         assert!(LEAVES.try_with(|_| ()).is_err());
+    ///     }
+    /// }
+    ///
+    /// corobin::coroutine_local! {
+    ///     static LEAVES: Leaves = Leaves;
+    /// }
+    ///
+    /// corobin::run(|| assert!(LEAVES.try_with(|_| ()).is_ok()));
+    /// ```
+    pub fn try_with<R>(&'static self, f: impl FnOnce(&T) -> R) -> Result<R, AccessError> {
+        let value = self.try_value_or(self.init).ok_or(AccessError)?;
+        Ok(f(value_of(&value)))
+    }
+
     /// The value, made by `init` if there is none.
     fn value_or(&'static self, init: impl FnOnce() -> T) -> Rc<dyn Any> {
+        match self.try_value_or(init) {
+            Some(value) => value,
+            None => panic!("a coroutine_local is used in or after its own destruction"),
+        }
+    }
+
+    /// As [`value_or`](Self::value_or); none if it was dropped already.
+    fn try_value_or(&'static self, init: impl FnOnce() -> T) -> Value {
         let key = std::ptr::from_ref(self).addr();
-        let found = with_current(|values| values.get(key));
+        let found = with_current(|values| values.get(key))?;
         found.unwrap_or_else(|| {
             let value = Rc::new(init());
-            with_current(|values| values.set(key, value))
+            with_current(|values| values.set(key, value))?
         })
     }
 
@@ -177,10 +211,22 @@ thread_local! {
     static OUTSIDE: Values = Values::default();
 }
 
-/// Calls `f` with the values of whoever runs.
-fn with_current<R>(f: impl FnOnce(&Values) -> R) -> R {
+/// Calls `f` with the values of whoever runs; a thread that ends has none.
+fn with_current<R>(f: impl FnOnce(&Values) -> R) -> Option<R> {
     match scheduler::current() {
-        Some(scheduler) => f(Values::of(scheduler.running())),
-        None => OUTSIDE.with(f),
+        Some(scheduler) => Some(f(Values::of(scheduler.running()))),
+        None => OUTSIDE.try_with(f).ok(),
     }
 }
+
+/// The value of a [`coroutine_local!`] was dropped already, with its coroutine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccessError;
+
+impl fmt::Display for AccessError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a coroutine_local that was dropped already")
+    }
+}
+
+impl Error for AccessError {}

@@ -1,8 +1,9 @@
 //! `coroutine_local!`.
 
 use std::cell::{Cell, RefCell};
+use std::sync::mpsc;
 
-use corobin::{gather, run, spawn, yield_now};
+use corobin::{AccessError, gather, run, spawn, yield_now};
 
 corobin::coroutine_local! {
     static COUNT: Cell<u32> = {
@@ -59,4 +60,53 @@ fn a_local_whose_value_uses_it_as_it_is_replaced() {
         SELF.set(None);
         SELF.with_borrow(|value| assert!(value.is_none()));
     });
+}
+
+#[test]
+fn a_local_that_is_gone_can_be_asked_for() {
+    thread_local! {
+        static SEEN: RefCell<Vec<Result<u32, AccessError>>> = const { RefCell::new(Vec::new()) };
+    }
+    struct Asks(u32);
+    impl Drop for Asks {
+        fn drop(&mut self) {
+            let seen = ASKS.try_with(|asks| asks.0);
+            SEEN.with_borrow_mut(|all| all.push(seen));
+        }
+    }
+    corobin::coroutine_local! {
+        static ASKS: Asks = Asks(7);
+    }
+    let ask = || {
+        assert_eq!(ASKS.try_with(|asks| asks.0), Ok(7));
+        ASKS.with(|asks| asks.0)
+    };
+    run(|| {
+        assert_eq!(spawn(ask).join().unwrap(), 7);
+        assert_eq!(SEEN.take(), [Err(AccessError)]);
+        ask();
+    });
+    assert_eq!(
+        SEEN.take(),
+        [Err(AccessError)],
+        "that of the main coroutine"
+    );
+    assert!(AccessError.to_string().contains("dropped"));
+}
+
+#[test]
+fn a_thread_that_ends_has_no_local_any_more() {
+    struct Tells(mpsc::Sender<Result<(), AccessError>>);
+    impl Drop for Tells {
+        fn drop(&mut self) {
+            self.0.send(TELLS.try_with(|_| ())).unwrap();
+        }
+    }
+    corobin::coroutine_local! {
+        static TELLS: RefCell<Option<Tells>> = RefCell::new(None);
+    }
+    let (tx, rx) = mpsc::channel();
+    let thread = std::thread::spawn(move || TELLS.set(Some(Tells(tx))));
+    thread.join().unwrap();
+    assert_eq!(rx.recv(), Ok(Err(AccessError)));
 }

@@ -10,8 +10,9 @@ use crate::generator::raw::Raw;
 #[derive(Default)]
 pub(crate) struct Values(RefCell<Vec<(usize, Value)>>);
 
-/// None in place of one that was dropped.
-type Value = Option<Rc<dyn Any>>;
+/// None in place of one that was dropped at the end of the coroutine: made anew and dropped again
+/// by its own destructor, that would have no end.
+pub(crate) type Value = Option<Rc<dyn Any>>;
 
 impl Values {
     /// Those of a coroutine.
@@ -25,28 +26,19 @@ impl Values {
         unsafe { &*values.get().cast::<Values>() }
     }
 
-    /// # Panics
-    /// The value was dropped at the end of the coroutine: made anew and dropped again by
-    /// its own destructor, that would have no end.
-    pub(crate) fn get(&self, key: usize) -> Option<Rc<dyn Any>> {
+    /// The value, if one was ever made.
+    pub(crate) fn get(&self, key: usize) -> Option<Value> {
         let values = self.0.borrow();
-        let (_, value) = values.iter().find(|(other, _)| *other == key)?;
-        let value = value.clone();
-        // A panic hook may come here again.
-        drop(values);
-        match value {
-            Some(value) => Some(value),
-            None => panic!("a coroutine_local is used in or after its own destruction"),
-        }
+        let found = values.iter().find(|(other, _)| *other == key);
+        found.map(|(_, value)| value.clone())
     }
 
     /// Adds a value, unless making it has added one already.
-    pub(crate) fn set(&self, key: usize, value: Rc<dyn Any>) -> Rc<dyn Any> {
-        if let Some(first) = self.get(key) {
-            return first;
-        }
-        self.0.borrow_mut().push((key, Some(Rc::clone(&value))));
-        value
+    pub(crate) fn set(&self, key: usize, value: Rc<dyn Any>) -> Value {
+        self.get(key).unwrap_or_else(|| {
+            self.0.borrow_mut().push((key, Some(Rc::clone(&value))));
+            Some(value)
+        })
     }
 }
 
