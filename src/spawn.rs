@@ -374,6 +374,10 @@ impl Coroutine {
     }
 }
 
+// As those of `std::thread::Thread`: it names and wakes, which nothing leaves half done.
+impl std::panic::UnwindSafe for Coroutine {}
+impl std::panic::RefUnwindSafe for Coroutine {}
+
 impl fmt::Debug for Coroutine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Coroutine")

@@ -1,17 +1,20 @@
 //! The names, signatures and trait impls of `corobin::sync`, used in every form
 //! that a user of std or crossbeam would write.
 
+use std::cell::Cell;
 use std::error::Error;
 use std::fmt::{Debug, Display};
 use std::iter::FusedIterator;
 use std::ops::{Deref, DerefMut};
+use std::panic::{RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use corobin::sync::{
     self, Barrier, BarrierWaitResult, Condvar, Event, Mutex, MutexGuard, OnceCell, OneReceiver,
-    OneSender, Receiver, RecvError, RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore,
-    SendError, Sender, TryRecvError, TrySendError, WaitGroup, broadcast, channel, oneshot,
-    unbounded, watch,
+    OneSender, Receiver, RecvError, RecvTimeoutError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+    Semaphore, SemaphorePermit, SendError, SendTimeoutError, Sender, TryRecvError, TrySendError,
+    WaitGroup, WaitTimeoutResult, broadcast, channel, oneshot, unbounded, watch,
 };
 use corobin::{run, spawn};
 
@@ -23,8 +26,57 @@ fn is_static_error<E: Error + 'static>(e: E) -> Box<dyn Error> {
     e.into()
 }
 
+fn is_unwind_safe<T: UnwindSafe + RefUnwindSafe + ?Sized>() {}
+
 /// Neither printable nor comparable.
 struct Opaque;
+
+/// Nor unwind safe.
+type Shared = Rc<Cell<u32>>;
+
+#[test]
+fn what_is_unwind_safe_in_std_is_so_here() {
+    is_unwind_safe::<Sender<Shared>>();
+    is_unwind_safe::<Receiver<Shared>>();
+    is_unwind_safe::<sync::Iter<'_, Shared>>();
+    is_unwind_safe::<sync::TryIter<'_, Shared>>();
+    is_unwind_safe::<sync::IntoIter<Shared>>();
+    is_unwind_safe::<OneSender<Shared>>();
+    is_unwind_safe::<OneReceiver<Shared>>();
+    is_unwind_safe::<sync::BroadcastSender<Shared>>();
+    is_unwind_safe::<sync::BroadcastReceiver<Shared>>();
+    is_unwind_safe::<sync::WatchSender<Shared>>();
+    is_unwind_safe::<sync::WatchReceiver<Shared>>();
+    is_unwind_safe::<Mutex<Shared>>();
+    is_unwind_safe::<Mutex<dyn Debug>>();
+    is_unwind_safe::<MutexGuard<'_, Shared>>();
+    is_unwind_safe::<RwLock<Shared>>();
+    is_unwind_safe::<RwLock<dyn Debug>>();
+    is_unwind_safe::<RwLockReadGuard<'_, u32>>();
+    is_unwind_safe::<RwLockWriteGuard<'_, Shared>>();
+    is_unwind_safe::<Condvar>();
+    is_unwind_safe::<WaitTimeoutResult>();
+    is_unwind_safe::<Barrier>();
+    is_unwind_safe::<BarrierWaitResult>();
+    is_unwind_safe::<Semaphore>();
+    is_unwind_safe::<SemaphorePermit<'_>>();
+    is_unwind_safe::<Event>();
+    is_unwind_safe::<WaitGroup>();
+    is_unwind_safe::<corobin::Coroutine>();
+    run(|| {
+        let (lock, condvar) = (Mutex::new(Shared::default()), Condvar::new());
+        let (tx, rx) = channel(1);
+        let caught = catch_unwind(|| {
+            let guard = lock.lock();
+            tx.send(Shared::clone(&guard)).unwrap();
+            condvar.notify_one();
+            panic!("with the lock");
+        });
+        assert!(caught.is_err());
+        assert!(lock.try_lock().is_some(), "it was released");
+        assert!(rx.try_recv().is_ok(), "it was sent");
+    });
+}
 
 #[test]
 fn errors_have_their_impls() {
@@ -32,14 +84,22 @@ fn errors_have_their_impls() {
     is_error::<RecvError>();
     is_error::<TrySendError<i32>>();
     is_error::<TryRecvError>();
+    is_error::<RecvTimeoutError>();
+    is_error::<SendTimeoutError<i32>>();
     is_clone::<RecvError>();
     is_clone::<TryRecvError>();
+    is_clone::<RecvTimeoutError>();
     // As in std: errors print without asking what they hold.
     is_debug::<SendError<Opaque>>();
     is_debug::<TrySendError<Opaque>>();
+    is_debug::<SendTimeoutError<Opaque>>();
     println!("{}", is_static_error(SendError(1)));
     println!("{}", is_static_error(TrySendError::Full(1)));
     println!("{}", is_static_error(TrySendError::Closed(1)));
+    println!("{}", is_static_error(SendTimeoutError::Timeout(1)));
+    println!("{}", is_static_error(SendTimeoutError::Closed(1)));
+    println!("{}", is_static_error(RecvTimeoutError::Timeout));
+    println!("{}", is_static_error(RecvTimeoutError::Closed));
     println!("{}", is_static_error(RecvError));
     println!("{}", is_static_error(TryRecvError::Empty));
     println!("{}", is_static_error(TryRecvError::Closed));
@@ -84,6 +144,11 @@ fn channel_types_have_their_impls() {
         drop(tx);
         assert_eq!(rx.into_iter().collect::<Vec<_>>(), [4, 5]);
     });
+    let (tx, rx) = unbounded::<Opaque>();
+    let _: Result<(), SendTimeoutError<Opaque>> = tx.send_timeout(Opaque, Duration::MAX);
+    let _: Result<(), SendTimeoutError<Opaque>> = tx.send_deadline(Opaque, Instant::now());
+    let _: Result<Opaque, RecvTimeoutError> = rx.recv_timeout(Duration::MAX);
+    let _: Result<Opaque, RecvTimeoutError> = rx.recv_deadline(Instant::now());
     let (tx, rx) = unbounded::<i32>();
     assert_eq!(tx.try_send(1), Ok(()));
     assert_eq!(rx.try_recv(), Ok(1));
@@ -211,6 +276,14 @@ fn locks_have_their_impls() {
             false
         });
         assert_eq!(n, 1);
+        let result: WaitTimeoutResult =
+            cv.wait_timeout_while(&mut guard, Duration::MAX, |_v: &mut i32| false);
+        assert!(!result.timed_out());
+        let result: WaitTimeoutResult = cv.wait_timeout(&mut guard, Duration::from_millis(1));
+        assert!(result.timed_out());
+        assert_eq!(format!("{result:?}"), "WaitTimeoutResult(true)");
+        let downgraded: RwLockReadGuard<'_, i32> = RwLockWriteGuard::downgrade(l.write());
+        assert_eq!(*downgraded, 3);
     });
 }
 

@@ -137,6 +137,7 @@ mod rwlock;
 mod select;
 mod semaphore;
 mod timed;
+mod unwind_safe;
 mod wait_group;
 mod watch;
 
