@@ -1,8 +1,9 @@
 //! A yield and a hand-over as corobin promises them, written by hand for one program each: every
 //! question that a promise asks for, every note that a cancel or a report would need, in as few
 //! steps as we know, and no library around it. What is asked never happens here, so nothing is
-//! there for it. For x86-64.
+//! there for it. What lies ahead is asked of the cache as in corobin. For x86-64.
 
+use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use std::cell::Cell;
 use std::hint::black_box;
 use std::panic::Location;
@@ -75,7 +76,9 @@ thread_local! {
 }
 
 /// Fewer have their frames in the first cache, and nothing is asked for ahead.
-pub const FEW: usize = 256;
+const FEW: usize = 256;
+/// More have their next lines asked for too.
+const CROWD: usize = 4096;
 
 #[cold]
 #[inline(never)]
@@ -99,6 +102,12 @@ fn found<T>(value: Option<T>) -> T {
     }
 }
 
+#[inline(always)]
+fn fetch(address: usize) {
+    // SAFETY: asking for a line has no effect on what there is, wherever it lies.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(address as *const i8) }
+}
+
 impl Scheduler {
     fn new(alive: usize) -> Scheduler {
         let count = alive.next_power_of_two().max(64);
@@ -114,6 +123,17 @@ impl Scheduler {
         }
     }
 
+    /// Asks the cache for what is needed soon.
+    #[inline(always)]
+    fn fetch_ahead(&self, head: usize) {
+        if self.mask.get() >= FEW {
+            fetch(self.slot(head + 16).1.get());
+            if self.mask.get() >= CROWD {
+                fetch(self.slot(head + 8).1.get() + 64);
+            }
+        }
+    }
+
     #[inline(always)]
     fn slot(&self, count: usize) -> &Slot {
         // SAFETY: the mask is one less than the number of slots.
@@ -126,6 +146,15 @@ impl Scheduler {
         self.tail.set(self.tail.get() + 1);
     }
 
+    #[inline(always)]
+    fn wake(&self, node: &Node) {
+        let seat = found(node.seat.get());
+        expect(seat.state.get() == PARKED);
+        seat.state.set(0);
+        expect(self.tail.get() - self.head.get() <= self.mask.get());
+        self.push(seat, seat.frame.get());
+    }
+
     /// The next in line, which is running from now on.
     #[inline(always)]
     fn next(&self) -> usize {
@@ -136,7 +165,7 @@ impl Scheduler {
         let (seat, frame) = (seat.get(), frame.get());
         // It has started.
         expect(frame != 0);
-        expect(self.mask.get() < FEW);
+        self.fetch_ahead(head);
         self.head.set(head + 1);
         self.current.set(seat);
         frame
@@ -168,18 +197,14 @@ impl Channel {
         }
     }
 
-    /// To who waits: there always is somebody.
+    /// To who waits first: there always is somebody.
     #[inline(always)]
     fn send(&self, number: u64) {
         let scheduler = found(SCHEDULER.get());
         expect(scheduler.specials.get() == 0);
         // SAFETY: a node in a queue is on the stack of who waits.
         let node = unsafe { found(self.first.get()).as_ref() };
-        let seat = found(node.seat.get());
-        expect(seat.state.get() == PARKED);
-        seat.state.set(0);
-        expect(scheduler.tail.get() - scheduler.head.get() <= scheduler.mask.get());
-        scheduler.push(seat, seat.frame.get());
+        scheduler.wake(node);
         self.first.set(node.next.get());
         match node.next.get() {
             // SAFETY: as above.
@@ -189,6 +214,31 @@ impl Channel {
         node.given.set(Some(number));
     }
 
+    /// To all who wait.
+    fn send_all(&self, number: u64) {
+        let scheduler = found(SCHEDULER.get());
+        self.last.set(None);
+        let mut place = self.first.take();
+        while let Some(own) = place {
+            // SAFETY: as in `send`.
+            let node = unsafe { own.as_ref() };
+            place = node.next.get();
+            if let Some(next) = place {
+                // Stacks that came one after another lie at equal distances.
+                let ahead = next
+                    .addr()
+                    .get()
+                    .wrapping_sub(own.addr().get())
+                    .wrapping_mul(8);
+                let seat = ptr::from_ref(found(node.seat.get())).addr();
+                fetch(own.addr().get().wrapping_add(ahead));
+                fetch(seat.wrapping_add(ahead));
+            }
+            scheduler.wake(node);
+            node.given.set(Some(number));
+        }
+    }
+
     #[inline(always)]
     #[track_caller]
     fn recv(&self) -> u64 {
@@ -196,11 +246,19 @@ impl Channel {
         expect(scheduler.specials.get() == 0);
         expect(self.buffered.get() == 0 && self.sending.get().is_none());
         expect(self.senders.get() > 0 && self.receivers.get() > 0);
-        expect(self.first.get().is_none());
         let seat = found(scheduler.current.get());
         let node = Node::default();
         node.seat.set(Some(seat));
-        self.first.set(Some(ptr::NonNull::from(&node)));
+        let place = Some(ptr::NonNull::from(&node));
+        if self.first.get().is_none() {
+            self.first.set(place);
+        } else {
+            let last = self.last.get().or(self.first.get());
+            // SAFETY: as in `send`.
+            unsafe { found(last).as_ref() }.next.set(place);
+            node.previous.set(last);
+            self.last.set(place);
+        }
         seat.state.set(seat.state.get() | PARKED);
         let wait = Wait {
             _what: self,
@@ -328,6 +386,40 @@ pub fn round_trips(rounds: u64) -> Duration {
         for number in 0..rounds {
             pair.ping.send(number);
             assert_eq!(pair.pong.recv(), number + 1);
+        }
+        took = begin.elapsed();
+    });
+    took
+}
+
+struct Crowd {
+    event: Channel,
+    woken: Cell<u64>,
+}
+
+unsafe extern "sysv64" fn wait_again(crowd: &Crowd) -> ! {
+    loop {
+        crowd.event.recv();
+        crowd.woken.set(crowd.woken.get() + 1);
+    }
+}
+
+/// Wakes `n` that wait for an event, so many times: from the wake until all have run.
+pub fn event(n: usize, rounds: u64) -> Duration {
+    let crowd = Crowd {
+        event: Channel::new(),
+        woken: Cell::new(0),
+    };
+    let crowd = black_box(&crowd);
+    let mut took = Duration::ZERO;
+    among(n, wait_again, crowd, || {
+        // All of them wait then.
+        Scheduler::yield_now();
+        let begin = Instant::now();
+        for round in 1..=rounds {
+            crowd.event.send_all(round);
+            Scheduler::yield_now();
+            assert_eq!(crowd.woken.get(), round * n as u64);
         }
         took = begin.elapsed();
     });

@@ -75,6 +75,12 @@ fn event(scale: Scale) -> Row {
         rounds("corobin Event", 100, corobin::event),
         rounds("corobin, a yield, as many alive", 100, yields),
         rounds("tokio Notify", 50, tokio::event),
+        #[cfg(target_arch = "x86_64")]
+        rounds(
+            "by hand, with all questions",
+            100,
+            contenders::by_hand::event,
+        ),
     ];
     Row::new("wake one of 10 000", "ns", contenders)
 }

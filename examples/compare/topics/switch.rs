@@ -41,7 +41,7 @@ pub fn yields(scale: Scale) -> Vec<Row> {
         if n > 1 {
             let program = move |_| floor::switches(n, turns);
             contenders.push(each("bare switches, no queue", yields, program));
-            if n < by_hand::FEW {
+            if n <= 10_000 {
                 let program = move |_| by_hand::yields(n, turns);
                 contenders.push(each("by hand, with all questions", yields, program));
             }
