@@ -591,27 +591,58 @@ fn deep_down(f: &dyn Fn()) {
     std::hint::black_box(&room);
 }
 
+/// Calls `f` with so many frames above it.
+#[inline(never)]
+fn many_calls_down(count: u32, f: &dyn Fn()) {
+    match count {
+        0 => f(),
+        _ => many_calls_down(std::hint::black_box(count - 1), f),
+    }
+    std::hint::black_box(count);
+}
+
 #[test]
 fn stack_used_is_told_whatever_a_coroutine_does() {
     let in_a_generator = || {
         let mut generator = corobin::Generator::new(|_: &corobin::Yielder<()>| park());
         generator.next();
     };
+    let deep_in_a_generator = |f: fn()| {
+        let body = move |_: &corobin::Yielder<()>| many_calls_down(300, &f);
+        corobin::Generator::new(body).next();
+    };
     let (infos, own) = run(move || {
         named("parked", || deep_down(&park));
         named("ready", || deep_down(&yield_now));
         named("in a generator", move || deep_down(&in_a_generator));
+        named("deep in one", move || {
+            deep_down(&|| deep_in_a_generator(park))
+        });
+        named("ready in one", move || {
+            deep_down(&|| deep_in_a_generator(yield_now));
+        });
         yield_now();
         let own = std::cell::Cell::new(0);
         deep_down(&|| {
             own.set(find(&snapshot(), "main").stack_used);
+        });
+        deep_in_a_generator(|| {
+            let main = find(&snapshot(), "main").stack_used;
+            assert!(main < 250_000, "main in a generator: {main}");
         });
         (snapshot(), own.get())
     });
     if find(&infos, "ready").backtrace.is_none() {
         return;
     }
-    for name in ["parked", "ready", "in a generator"] {
+    let names = [
+        "parked",
+        "ready",
+        "in a generator",
+        "deep in one",
+        "ready in one",
+    ];
+    for name in names {
         let used = find(&infos, name).stack_used;
         assert!((100_000..250_000).contains(&used), "{name}: {used}");
     }

@@ -226,9 +226,13 @@ impl Raw {
         })
     }
 
-    /// Bytes of stack in use, while it is suspended.
+    /// Bytes of stack in use, while it is suspended; 0 if it was left on another stack, that of
+    /// a generator.
     pub(crate) fn stack_used(&self) -> usize {
-        self.base().saturating_sub(self.frame())
+        match self.contains(self.frame()) {
+            true => self.base() - self.frame(),
+            false => 0,
+        }
     }
 
     /// Whether a cancel or an expiry may be pending.

@@ -144,8 +144,12 @@ impl Walk {
                 self.found.lowest = Some(pointer);
             }
             let calls = &mut self.found.calls;
-            calls.push(place);
-            calls.len() < DEEPEST && !bottom.contains(&pointer)
+            if calls.len() < DEEPEST {
+                calls.push(place);
+            }
+            // Deep in a generator it goes on to the stack itself, to see how far down that is.
+            let goes_on = calls.len() < DEEPEST || self.found.lowest.is_none();
+            goes_on && !bottom.contains(&pointer)
         });
     }
 
