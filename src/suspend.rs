@@ -32,8 +32,8 @@ pub(crate) fn arrive<'a>() -> Option<&'a Scheduler> {
     scheduler
 }
 
-/// What an operation on a descriptor does first: as [`arrive`], and lets the
-/// others have their turn, if the ones before have all succeeded at once.
+/// What an operation on a descriptor does first, and a tick that is late: as [`arrive`], and
+/// lets the others have their turn, if the ones before have all succeeded at once.
 #[inline(always)]
 #[track_caller]
 pub(crate) fn begin_operation() {

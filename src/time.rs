@@ -196,8 +196,9 @@ impl Interval {
     /// Waits for the next tick and gives the time that it was due at.
     ///
     /// Ticks are due at fixed times: one that is late does not shift those after
-    /// it, which come at once until they have caught up. A suspension point; a
-    /// cancelled wait does not use up its tick.
+    /// it, which come at once until they have caught up; of many in a row, some let the
+    /// others have their turn first. A suspension point; a cancelled wait does not use up its
+    /// tick.
     #[track_caller]
     pub fn tick(&mut self) -> Instant {
         let Some(due) = self.next else {
@@ -205,8 +206,8 @@ impl Interval {
             unreachable!("a time that never comes has come");
         };
         match scheduler::current() {
-            // A late tick is no reason to wait a turn more.
-            Some(scheduler) if due <= scheduler.clock.instant() => suspend::checkpoint(scheduler),
+            // A late tick is no reason to wait a turn more, but many are.
+            Some(scheduler) if due <= scheduler.clock.instant() => suspend::begin_operation(),
             _ => sleep_until(due),
         }
         self.next = due.checked_add(self.period);

@@ -296,6 +296,29 @@ fn the_clock_of_a_real_runtime_never_runs_back_and_sleeps_are_not_short() {
 }
 
 #[test]
+fn an_interval_that_is_always_late_holds_up_nobody() {
+    run(|| {
+        let turns = Rc::new(Cell::new(0));
+        let counted = turns.clone();
+        spawn(move || {
+            loop {
+                yield_now();
+                counted.set(counted.get() + 1);
+            }
+        });
+        let begin = Instant::now();
+        let expired = timeout(millis(5), || {
+            let mut every = interval(Duration::from_nanos(1));
+            while begin.elapsed() < secs(10) {
+                every.tick();
+            }
+        });
+        assert_eq!(expired, Err(Elapsed));
+        assert!(turns.get() > 0);
+    });
+}
+
+#[test]
 fn real_ticks_are_not_early() {
     run(|| {
         let before = Instant::now();
