@@ -11,7 +11,7 @@ use std::thread::{self, JoinHandle};
 
 use crate::block_on::block_on;
 use crate::handle::{Handle, RemoteJoinHandle, handle};
-use crate::runtime::Runtime;
+use crate::runtime::{RunError, Runtime};
 use crate::timeout::shield;
 use crate::to_thread::try_to_thread;
 
@@ -94,7 +94,7 @@ impl Workers {
     ///
     /// # Errors
     /// `InvalidInput` for none; those of [`Runtime::new`] and
-    /// [`std::thread::Builder::spawn`].
+    /// [`std::thread::Builder::spawn`]; the system gives no memory to begin a run with.
     pub fn new(count: usize) -> io::Result<Workers> {
         Workers::with(count, |_| Runtime::new())
     }
@@ -282,13 +282,21 @@ impl Worker {
             .name(format!("corobin-worker-{number}"))
             .spawn({
                 let stop = Arc::clone(&stop);
-                move || match build() {
-                    Ok(mut runtime) => runtime.run(|| {
-                        let _ = ready.send(Ok(handle()));
-                        drop(ready);
-                        stop.wait();
-                    }),
-                    Err(error) => drop(ready.send(Err(error))),
+                move || {
+                    let begun = ready.clone();
+                    let ran = build().map(|mut runtime| {
+                        runtime.try_run(|| {
+                            let _ = begun.send(Ok(handle()));
+                            stop.wait();
+                        })
+                    });
+                    match ran {
+                        Ok(Ok(())) => {}
+                        Err(error) | Ok(Err(RunError::NoStack(error))) => {
+                            drop(ready.send(Err(error)));
+                        }
+                        Ok(Err(error)) => panic!("{error}"),
+                    }
                 }
             })?;
         match is_ready.recv() {

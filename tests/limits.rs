@@ -10,8 +10,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use corobin::{
-    Builder, Generator, GeneratorState, JoinError, JoinHandle, RunError, Runtime, Yielder, current,
-    gather, gather_results, handle, park, run, scope, sleep, spawn, timeout, to_thread, yield_now,
+    Builder, Generator, GeneratorState, JoinError, JoinHandle, RunError, Runtime, Workers, Yielder,
+    current, gather, gather_results, handle, park, run, scope, sleep, spawn, timeout, to_thread,
+    yield_now,
 };
 
 #[path = "common/child.rs"]
@@ -489,6 +490,17 @@ fn a_first_run_that_cannot_begin() {
         assert!(text.contains("Cannot allocate memory"), "{text}");
         no_limit();
         assert_eq!(run(|| spawn(|| 7).join().unwrap()), 7);
+    });
+}
+
+#[test]
+fn workers_whose_runs_cannot_begin() {
+    alone("workers_whose_runs_cannot_begin", || {
+        run(|| ());
+        limit(EXTRA);
+        let large = || Runtime::builder().main_stack_size(MORE_THAN_THERE_IS);
+        let error = Workers::with(2, move |_| large().build()).unwrap_err();
+        assert_no_memory(&error);
     });
 }
 
