@@ -57,7 +57,7 @@ impl Handle {
     /// Starts a coroutine on the runtime's thread, when the loop next looks
     /// outside. Dropping the [`RemoteJoinHandle`] detaches it.
     ///
-    /// After the end of the run `f` is dropped here, and the join gives
+    /// Once the main coroutine has ended `f` is dropped here, and the join gives
     /// [`JoinError::Cancelled`].
     ///
     /// Not a suspension point.
@@ -98,7 +98,10 @@ impl Handle {
             scheduler.spawn(task);
         };
         // What comes back, or is left, ends as cancelled when it is dropped.
-        drop(self.door.inbox().send(Message::Spawn(Box::new(spawn))));
+        match self.door.inbox().is_ending() {
+            true => drop(spawn),
+            false => drop(self.door.inbox().send(Message::Spawn(Box::new(spawn)))),
+        }
         RemoteJoinHandle {
             shared,
             number,

@@ -18,6 +18,8 @@ pub(crate) struct Inbox<M> {
     messages: SegQueue<M>,
     mail: AtomicBool,
     closed: AtomicBool,
+    /// Nothing new is begun any more.
+    ending: AtomicBool,
     /// A snapshot is wanted.
     asked: AtomicBool,
     /// Open [`Door`]s: whoever holds one may still send something.
@@ -36,6 +38,7 @@ impl<M> Inbox<M> {
             messages: SegQueue::new(),
             mail: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
             asked: AtomicBool::new(false),
             doors: AtomicUsize::new(0),
             thread: thread::current(),
@@ -49,11 +52,12 @@ impl<M> Inbox<M> {
         self.mail.load(Ordering::Relaxed)
     }
 
-    /// Hands `each` every message that has come so far. What comes meanwhile is left for the next
-    /// time, so that those who send fast do not keep the loop here.
-    pub(crate) fn take_mail(&self, mut each: impl FnMut(M)) {
+    /// Hands `each` the messages that have come so far, but no more than `at_most`. The others,
+    /// and what comes meanwhile, are left for the next time, so that those who send fast do not
+    /// keep the loop here.
+    pub(crate) fn take_mail(&self, at_most: usize, mut each: impl FnMut(M)) {
         self.mail.store(false, Ordering::SeqCst);
-        for _ in 0..self.messages.len() {
+        for _ in 0..self.messages.len().min(at_most) {
             let Some(message) = self.messages.pop() else {
                 return;
             };
@@ -148,6 +152,16 @@ impl<M> Inbox<M> {
         }
     }
 
+    /// Asks those who would have something new begun to send it no more: they could send faster
+    /// than it is disposed of. All else is still delivered.
+    pub(crate) fn end(&self) {
+        self.ending.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::SeqCst)
+    }
+
     /// Ends the delivery, if nothing is left; otherwise returns that, and goes on.
     pub(crate) fn close(&self) -> Vec<M> {
         // Until it is decided, nobody else takes what may have to be delivered.
@@ -218,7 +232,7 @@ mod tests {
         let mut got = Vec::new();
         while got.len() < 1000 {
             inbox.sleep(None);
-            inbox.take_mail(|n| got.push(n));
+            inbox.take_mail(usize::MAX, |n| got.push(n));
         }
         sender.join().unwrap();
         assert_eq!(got, (0..1000).collect::<Vec<_>>());
@@ -232,7 +246,7 @@ mod tests {
         let holder = thread::spawn(move || drop(door.clone()));
         while inbox.has_doors() {
             inbox.sleep(None);
-            inbox.take_mail(|()| {});
+            inbox.take_mail(usize::MAX, |()| {});
         }
         holder.join().unwrap();
     }
@@ -253,14 +267,27 @@ mod tests {
         let inbox = Inbox::new();
         let mut got = Vec::new();
         inbox.send(1).unwrap();
-        inbox.take_mail(|n| {
+        inbox.take_mail(usize::MAX, |n| {
             got.push(n);
             inbox.send(n + 1).unwrap();
         });
         assert_eq!(got, [1]);
         assert!(inbox.has_mail());
-        inbox.take_mail(|n| got.push(n));
+        inbox.take_mail(usize::MAX, |n| got.push(n));
         assert_eq!(got, [1, 2]);
+        assert!(!inbox.has_mail());
+    }
+
+    #[test]
+    fn what_is_more_than_wanted_is_taken_the_next_time() {
+        let inbox = Inbox::new();
+        let mut got = Vec::new();
+        (0..5).for_each(|n| inbox.send(n).unwrap());
+        for expected in [2, 4, 5] {
+            assert!(inbox.has_mail());
+            inbox.take_mail(2, |n| got.push(n));
+            assert_eq!(got, (0..expected).collect::<Vec<_>>());
+        }
         assert!(!inbox.has_mail());
     }
 

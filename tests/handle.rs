@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[path = "common/on_drop.rs"]
 mod on_drop;
@@ -367,6 +367,37 @@ fn four_threads_spawn_ten_thousand_each() {
         assert_eq!(sum, (0..4 * EACH).sum());
         assert_eq!(ON_THIS_THREAD.get(), 4 * EACH);
     });
+}
+
+/// They send faster than the loop takes, before the end of the run and during it.
+#[test]
+fn those_who_spawn_without_a_pause_hold_up_nobody() {
+    const AT_MOST: Duration = Duration::from_secs(3);
+    let is_over = Arc::new(AtomicBool::new(false));
+    let spawners: Vec<_> = run(|| {
+        let spawners = (0..3).map(|_| {
+            let (handle, is_over) = (handle(), Arc::clone(&is_over));
+            thread::spawn(move || {
+                let begin = Instant::now();
+                while !is_over.load(SeqCst) {
+                    if begin.elapsed() > AT_MOST {
+                        return false;
+                    }
+                    drop(handle.spawn(|| ()));
+                }
+                true
+            })
+        });
+        let spawners = spawners.collect();
+        for _ in 0..5 {
+            sleep(Duration::from_millis(1));
+        }
+        spawners
+    });
+    is_over.store(true, SeqCst);
+    for spawner in spawners {
+        assert!(spawner.join().unwrap(), "the run did not come to its end");
+    }
 }
 
 #[test]

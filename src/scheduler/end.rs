@@ -76,6 +76,7 @@ impl Scheduler {
     pub(super) fn main_has_ended(&self) {
         if self.phase.get() == Phase::Running {
             self.phase.set(Phase::Ending);
+            self.inbox.end();
             self.cancel_all(false);
         }
     }
@@ -96,6 +97,7 @@ impl Scheduler {
             *self.deadlock.borrow_mut() = Some(self.snapshot(None));
         }
         self.phase.set(Phase::Forcing);
+        self.inbox.end();
         self.cancel_all(true);
     }
 

@@ -30,6 +30,9 @@ pub(crate) struct Timer {
     frame: Option<FrameRef>,
 }
 
+/// Messages that are taken in one look: as many as the coroutines have steps until the next. More
+/// would pile up before those who wait for their turn, if other threads send all the time.
+const LETTERS: usize = STEPS;
 /// Timers that are fired together.
 const BATCH: usize = 32;
 /// With so many timers, those that are due within one `GRAIN` share a wake-up of
@@ -117,7 +120,8 @@ impl Scheduler {
     fn take_mail(&self) {
         self.counting_woken(|| {
             self.acting(Cause::Thread, || {
-                self.inbox.take_mail(|message| self.receive(message));
+                self.inbox
+                    .take_mail(LETTERS, |message| self.receive(message));
             });
         });
         if self.inbox.was_asked() {
@@ -199,6 +203,10 @@ impl Scheduler {
             }
             if !self.ready.is_empty() {
                 return true;
+            }
+            if self.inbox.has_mail() {
+                has_slept = false;
+                continue;
             }
             let next = self.timers.borrow().next();
             let expects_news = self.jobs.get() > 0 || has_doors || self.reactor.is_awaited();
