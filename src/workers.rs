@@ -127,7 +127,7 @@ impl Workers {
         }
         let build = Arc::new(build);
         let mut workers = Workers {
-            workers: Vec::with_capacity(count),
+            workers: Vec::new(),
             next: AtomicUsize::new(0),
         };
         for number in 0..count {

@@ -311,6 +311,8 @@ fn a_runtime_that_cannot_be_built_ends_those_that_have_started() {
     });
     assert_eq!(error.unwrap_err().to_string(), "no more");
     assert_eq!(built.load(SeqCst), 2);
+    let absurd = Workers::with(usize::MAX, |_| Err(io::Error::other("not one")));
+    assert_eq!(absurd.unwrap_err().to_string(), "not one");
     let panic = catch_unwind(|| Workers::with(1, |_| panic!("in build")));
     assert_eq!(panic.unwrap_err().downcast_ref::<&str>(), Some(&"in build"));
 }
