@@ -15,9 +15,10 @@ use crate::reactor::{self, IoBackend};
 use crate::scheduler::{self, Config};
 use crate::snapshot::Snapshot;
 use crate::stack::DEFAULT_SIZE;
-use crate::task::JoinError;
+use crate::task::{JoinError, flag};
 use crate::thread_pool::ThreadPool;
 use crate::trace;
+use crate::unwind::{Silent, raise};
 
 /// Address space for the main coroutine, as for the main thread of a process.
 const MAIN_STACK: usize = 8 << 20;
@@ -199,7 +200,8 @@ impl Runtime {
         let outcome =
             scheduler::run(&self.config, self.probes(), f, at).map_err(RunError::NoStack)?;
         let deadlock = outcome.deadlock.map(RunError::Deadlock);
-        match (outcome.main.claim(), deadlock) {
+        let main = outcome.main;
+        match (main.claim(), deadlock) {
             (Some(Err(JoinError::Panicked(payload))), deadlock) => {
                 if let Some(deadlock) = deadlock {
                     log::error!("after the panic of the main coroutine: {deadlock}");
@@ -208,6 +210,11 @@ impl Runtime {
             }
             (_, Some(deadlock)) => Err(deadlock),
             (Some(Ok(value)), None) => Ok(value),
+            // It has joined a child that has panicked, of a scope around the run, which raises
+            // that panic again.
+            (Some(Err(JoinError::Cancelled)), None) if main.task().has(flag::RAISED) => {
+                raise(Silent::Cancel)
+            }
             (Some(Err(JoinError::Cancelled)), None) => {
                 panic!("the main coroutine raised a cancel that was not its own")
             }

@@ -2,11 +2,11 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
 use std::sync::Once;
 use std::time::Duration;
 
-use corobin::{JoinError, Runtime, park, run, scope, sleep, spawn, yield_now};
+use corobin::{JoinError, Runtime, is_cancel, park, run, scope, sleep, spawn, yield_now};
 
 #[path = "common/on_drop.rs"]
 mod on_drop;
@@ -441,4 +441,28 @@ fn panic_of_a_scope_in_a_coroutine_reaches_its_joiner() {
         };
         assert_eq!(payload.downcast_ref::<&str>(), Some(&"child"));
     });
+}
+
+#[test]
+fn a_run_in_the_body_that_joins_the_child_is_cancelled_too() {
+    let was_cancelled = Cell::new(false);
+    let body = || {
+        scope(|s| {
+            let run = || {
+                run(|| {
+                    let child = s.spawn(|| panic_any("child"));
+                    let _ = child.join();
+                    unreachable!("who joins it is cancelled");
+                })
+            };
+            let unwound: Result<(), _> = catch_unwind(AssertUnwindSafe(run));
+            let payload = unwound.unwrap_err();
+            was_cancelled.set(is_cancel(&payload));
+            resume_unwind(payload)
+        })
+    };
+    let raised: Result<(), _> = catch_unwind(AssertUnwindSafe(body));
+    let payload = raised.unwrap_err();
+    assert!(was_cancelled.get());
+    assert_eq!(payload.downcast_ref(), Some(&"child"));
 }
