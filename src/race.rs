@@ -1,10 +1,8 @@
 //! The first of several closures to return wins.
 
-use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
 
-use crate::coroutine::Awaited;
 use crate::scheduler;
 use crate::scope::{ScopedJoinHandle, scope};
 use crate::suspend;
@@ -64,7 +62,7 @@ pub fn race<'env, T: 'env>(arms: impl Arms<'env, T>) -> T {
             let Some(index) = ended else {
                 assert!(left > 0, "race: all closures were cancelled");
                 group.waiting.set(Some(scheduler.running()));
-                suspend::park_on(scheduler, &waiting, at);
+                suspend::park_on(scheduler, &"the first result of a race", at);
                 continue;
             };
             left -= 1;
@@ -84,14 +82,6 @@ struct Waiting<'a>(&'a Group);
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.waiting.set(None);
-    }
-}
-
-impl Awaited for Waiting<'_> {}
-
-impl fmt::Display for Waiting<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the first result of a race")
     }
 }
 

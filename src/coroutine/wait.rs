@@ -31,6 +31,8 @@ pub(crate) trait Awaited: fmt::Display {
 
 impl Awaited for &str {}
 
+impl<F: Fn(&mut fmt::Formatter<'_>) -> fmt::Result> Awaited for fmt::FromFn<F> {}
+
 /// What somebody waits for, in words.
 pub(crate) struct Described<'a>(pub(crate) &'a dyn Awaited, pub(crate) Id);
 

@@ -19,7 +19,7 @@ use crate::spawn::{JoinHandle, spawn};
 use crate::suspend;
 use crate::unwind::quietly;
 
-use super::registration::{Deadline, Descriptor};
+use super::registration::{Deadline, descriptor};
 use super::{Registration, Waiting, ring};
 
 /// Those of one descriptor; made when they are needed.
@@ -198,7 +198,7 @@ impl Companion {
         let scheduler = scheduler::expect("a companion");
         let at = Location::caller();
         if let Some(source) = &self.source {
-            let what = Descriptor::new(self.number, self.direction);
+            let what = descriptor(self.number, self.direction);
             let _waits = scheduler.reactor.waits();
             let _enlisted = source.enlist(self.direction, scheduler.running());
             // Cancelled, it just ends: an unwinding would take longer.

@@ -185,7 +185,7 @@ impl Registration {
             }
         };
         let source = self.source(poll, fd)?;
-        let what = Descriptor::new(fd.as_raw_fd(), waiting.direction);
+        let what = descriptor(fd.as_raw_fd(), waiting.direction);
         let _waits = scheduler.reactor.waits();
         let _enlisted = source.enlist(waiting.direction, scheduler.running());
         while !source.is_ready(waiting.direction) {
@@ -332,25 +332,12 @@ fn poll_now(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<bool> {
 }
 
 /// What a coroutine waits for.
-pub(super) struct Descriptor {
-    number: RawFd,
-    direction: Direction,
-}
-
-impl Descriptor {
-    pub(super) fn new(number: RawFd, direction: Direction) -> Descriptor {
-        Descriptor { number, direction }
-    }
-}
-
-impl fmt::Display for Descriptor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self.direction {
+pub(super) fn descriptor(number: RawFd, direction: Direction) -> impl Awaited {
+    fmt::from_fn(move |f| {
+        let what = match direction {
             Direction::Read => "read from",
             Direction::Write => "write to",
         };
-        write!(f, "descriptor {} to {what}", self.number)
-    }
+        write!(f, "descriptor {number} to {what}")
+    })
 }
-
-impl Awaited for Descriptor {}

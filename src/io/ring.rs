@@ -19,7 +19,7 @@ use crate::reactor::{Direction, Op, Uring};
 use crate::scheduler::Scheduler;
 use crate::suspend;
 
-use super::registration::{Deadline, Descriptor, Waiting};
+use super::registration::{Deadline, Waiting, descriptor};
 
 /// Receives from a socket; at its first try only when there is something, if it is
 /// `drained`.
@@ -165,7 +165,7 @@ unsafe fn complete(
         }
     }
     let look = || scheduler.look_at_descriptors(Some(Duration::ZERO));
-    let what = Descriptor::new(number, waiting.direction);
+    let what = descriptor(number, waiting.direction);
     loop {
         let op = Op::new(scheduler.running());
         let stays = Stays;

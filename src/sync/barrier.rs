@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::fmt;
 use std::panic::Location;
 
-use crate::coroutine::Awaited;
 use crate::scheduler;
 use crate::suspend;
 use crate::wait_queue::{Tag, WaitQueue};
@@ -74,8 +73,11 @@ impl Barrier {
         let scheduler = scheduler::expect("a Barrier whose others have not come");
         self.came.set(self.came.get() + 1);
         let _came = Came(self, self.turn.get());
-        let at = Location::caller();
-        (self.queue).wait(scheduler, Tag::Plain, None, &Others(self), at);
+        let what = fmt::from_fn(|f| {
+            let (came, n) = (self.came.get(), self.n);
+            write!(f, "the others of a Barrier, {came} of {n} have come")
+        });
+        (self.queue).wait(scheduler, Tag::Plain, None, &what, Location::caller());
     }
 }
 
@@ -88,18 +90,6 @@ impl Drop for Came<'_> {
         if barrier.turn.get() == *turn {
             barrier.came.set(barrier.came.get() - 1);
         }
-    }
-}
-
-/// "the others of a Barrier, 2 of 3 have come"
-struct Others<'a>(&'a Barrier);
-
-impl Awaited for Others<'_> {}
-
-impl fmt::Display for Others<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (came, n) = (self.0.came.get(), self.0.n);
-        write!(f, "the others of a Barrier, {came} of {n} have come")
     }
 }
 

@@ -7,7 +7,6 @@ use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
 
-use crate::coroutine::Awaited;
 use crate::scheduler;
 use crate::suspend;
 use crate::wait_queue::{Tag, WaitQueue};
@@ -207,7 +206,9 @@ impl<T: Clone> BroadcastReceiver<T> {
                 result => return result,
             }
             let scheduler = scheduler::expect("a broadcast that has to wait");
-            let what = Next(self.station.made_at);
+            let made_at = self.station.made_at;
+            let what =
+                fmt::from_fn(|f| write!(f, "the next item of the broadcast made at {made_at}"));
             (self.station.queue).wait(scheduler, Tag::Plain, None, &what, Location::caller());
         }
     }
@@ -238,17 +239,6 @@ impl<T: Clone> BroadcastReceiver<T> {
         station.forget_seen();
         // The last one has it for itself.
         Ok(Rc::try_unwrap(value).unwrap_or_else(|shared| T::clone(&shared)))
-    }
-}
-
-/// "the next item of the broadcast made at …"
-struct Next(&'static Location<'static>);
-
-impl Awaited for Next {}
-
-impl fmt::Display for Next {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the next item of the broadcast made at {}", self.0)
     }
 }
 

@@ -5,7 +5,6 @@ use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
 
-use crate::coroutine::Awaited;
 use crate::scheduler;
 use crate::suspend;
 use crate::wait_queue::{Caller, Tag, WaitQueue};
@@ -100,9 +99,10 @@ impl<T> OneReceiver<T> {
             Err(TryRecvError::Closed) => Err(RecvError),
             Err(TryRecvError::Empty) => {
                 let scheduler = scheduler::expect("a oneshot that has to wait");
-                let (what, at) = (Item(self.shot.made_at), Location::caller());
+                let made_at = self.shot.made_at;
+                let what = fmt::from_fn(|f| write!(f, "the item of the oneshot made at {made_at}"));
                 (self.shot.queue)
-                    .wait(scheduler, Tag::Plain, None, &what, at)
+                    .wait(scheduler, Tag::Plain, None, &what, Location::caller())
                     .ok_or(RecvError)
             }
         }
@@ -124,17 +124,6 @@ impl<T> OneReceiver<T> {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         !self.shot.has_sender.get()
-    }
-}
-
-/// "the item of the oneshot made at …"
-struct Item(&'static Location<'static>);
-
-impl Awaited for Item {}
-
-impl fmt::Display for Item {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the item of the oneshot made at {}", self.0)
     }
 }
 

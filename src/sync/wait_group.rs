@@ -5,7 +5,6 @@ use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
 
-use crate::coroutine::Awaited;
 use crate::scheduler;
 use crate::suspend;
 use crate::wait_queue::{Tag, WaitQueue};
@@ -67,21 +66,12 @@ impl WaitGroup {
         drop(self);
         if inner.members.get() > 0 {
             let scheduler = scheduler::expect("a WaitGroup with other members");
-            let what = Members(&inner);
+            let what = fmt::from_fn(|f| {
+                let members = inner.members.get();
+                write!(f, "the last of {members} members of a WaitGroup")
+            });
             (inner.queue).wait(scheduler, Tag::Plain, None, &what, Location::caller());
         }
-    }
-}
-
-/// "the last of 3 members of a WaitGroup"
-struct Members<'a>(&'a Inner);
-
-impl Awaited for Members<'_> {}
-
-impl fmt::Display for Members<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let members = self.0.members.get();
-        write!(f, "the last of {members} members of a WaitGroup")
     }
 }
 

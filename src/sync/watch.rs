@@ -7,7 +7,6 @@ use std::ops::Deref;
 use std::panic::Location;
 use std::rc::Rc;
 
-use crate::coroutine::Awaited;
 use crate::scheduler;
 use crate::suspend;
 use crate::wait_queue::{Tag, WaitQueue};
@@ -166,23 +165,13 @@ impl<T> WatchReceiver<T> {
         suspend::arrive();
         while !self.has_changed() && self.board.senders.get() > 0 {
             let scheduler = scheduler::expect("a watch that has to wait");
-            let what = Change(self.board.made_at);
+            let made_at = self.board.made_at;
+            let what = fmt::from_fn(|f| write!(f, "a change of the watch made at {made_at}"));
             (self.board.queue).wait(scheduler, Tag::Plain, None, &what, Location::caller());
         }
         let changed = self.has_changed();
         self.seen.set(self.board.version.get());
         if changed { Ok(()) } else { Err(RecvError) }
-    }
-}
-
-/// "a change of the watch made at …"
-struct Change(&'static Location<'static>);
-
-impl Awaited for Change {}
-
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a change of the watch made at {}", self.0)
     }
 }
 

@@ -10,7 +10,6 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::coroutine::Awaited;
 use crate::scheduler::{self, Scheduler};
 use crate::suspend;
 use crate::time::Armed;
@@ -101,10 +100,11 @@ fn wait_for(standing: &dyn AllStanding, limit: Option<Duration>) -> usize {
     let leaving = Leaving::new(standing);
     let deadline = limit.and_then(|limit| scheduler.clock.after(limit));
     let timer = deadline.map(|deadline| Armed::new(scheduler, deadline));
+    let what = fmt::from_fn(|f| write!(f, "one of {} operations of a select!", standing.count()));
     let picked = waiter.stand(scheduler, |crowd| {
         standing.join(crowd, caller, 0);
         loop {
-            suspend::park_on(scheduler, &Any(standing), at);
+            suspend::park_on(scheduler, &what, at);
             if let Some(index) = served(standing, scheduler, waiter) {
                 return Some(index);
             }
@@ -173,16 +173,5 @@ impl<'a> Leaving<'a> {
 impl Drop for Leaving<'_> {
     fn drop(&mut self) {
         self.standing.settle(self.picked.get());
-    }
-}
-
-/// "one of 3 operations of a select!"
-struct Any<'a>(&'a dyn AllStanding);
-
-impl Awaited for Any<'_> {}
-
-impl fmt::Display for Any<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "one of {} operations of a select!", self.0.count())
     }
 }
