@@ -104,10 +104,8 @@ pub fn park_timeout(duration: Duration) {
         suspend::yield_now();
     } else {
         suspend::checkpoint(scheduler);
-        let deadline = scheduler.clock.after(duration);
-        let timer = deadline.map(|deadline| Armed::new(scheduler, deadline));
-        let is_over = || timer.as_ref().is_some_and(Armed::has_fired);
-        while !running.task().has(flag::TOKEN) && !is_over() {
+        let deadline = Deadline::new(scheduler, Some(duration));
+        while !running.task().has(flag::TOKEN) && !deadline.has_passed() {
             suspend::park_for_token(scheduler, Location::caller());
         }
     }
@@ -151,6 +149,22 @@ impl<'a> Armed<'a> {
 impl Drop for Armed<'_> {
     fn drop(&mut self) {
         self.scheduler.timers.borrow_mut().cancel(self.key);
+    }
+}
+
+/// Until when the running coroutine waits for something else: then it is woken. None if that never
+/// comes.
+pub(crate) struct Deadline<'a>(Option<Armed<'a>>);
+
+impl<'a> Deadline<'a> {
+    /// The end of `limit`, if there is one.
+    pub(crate) fn new(scheduler: &'a Scheduler, limit: Option<Duration>) -> Deadline<'a> {
+        let deadline = limit.and_then(|limit| scheduler.clock.after(limit));
+        Deadline(deadline.map(|deadline| Armed::new(scheduler, deadline)))
+    }
+
+    pub(crate) fn has_passed(&self) -> bool {
+        self.0.as_ref().is_some_and(Armed::has_fired)
     }
 }
 

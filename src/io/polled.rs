@@ -17,9 +17,10 @@ use crate::reactor::{Backend, Direction, Source};
 use crate::scheduler::{self, Scheduler};
 use crate::spawn::{JoinHandle, spawn};
 use crate::suspend;
+use crate::time::Deadline;
 use crate::unwind::quietly;
 
-use super::registration::{Deadline, descriptor};
+use super::registration::descriptor;
 use super::{Registration, Waiting, ring};
 
 /// Those of one descriptor; made when they are needed.

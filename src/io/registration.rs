@@ -17,7 +17,7 @@ use crate::coroutine::Awaited;
 use crate::reactor::{Backend, Direction, Poll, Source, Uring};
 use crate::scheduler::{self, Scheduler};
 use crate::suspend;
-use crate::time::Armed;
+use crate::time::Deadline;
 
 use super::ring;
 
@@ -299,25 +299,6 @@ fn expect<'a>(at: &'static Location<'static>) -> &'a Scheduler {
             "an operation on a descriptor would have to wait, at {at}: that needs a runtime; call \
              it inside corobin::run or Runtime::run"
         ),
-    }
-}
-
-/// When an operation fails because it takes too long.
-pub(super) struct Deadline<'a> {
-    /// None if it never does.
-    timer: Option<Armed<'a>>,
-}
-
-impl<'a> Deadline<'a> {
-    pub(super) fn new(scheduler: &'a Scheduler, timeout: Option<Duration>) -> Deadline<'a> {
-        let deadline = timeout.and_then(|timeout| scheduler.clock.after(timeout));
-        Deadline {
-            timer: deadline.map(|deadline| Armed::new(scheduler, deadline)),
-        }
-    }
-
-    pub(super) fn has_passed(&self) -> bool {
-        self.timer.as_ref().is_some_and(Armed::has_fired)
     }
 }
 

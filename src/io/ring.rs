@@ -18,8 +18,9 @@ use rustix::io::Errno;
 use crate::reactor::{Direction, Op, Uring};
 use crate::scheduler::Scheduler;
 use crate::suspend;
+use crate::time::Deadline;
 
-use super::registration::{Deadline, Waiting, descriptor};
+use super::registration::{Waiting, descriptor};
 
 /// Receives from a socket; at its first try only when there is something, if it is
 /// `drained`.

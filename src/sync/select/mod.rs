@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::scheduler::{self, Scheduler};
 use crate::suspend;
-use crate::time::Armed;
+use crate::time::Deadline;
 use crate::wait_queue::{Caller, Waiter};
 
 pub use dynamic::{Select, SelectTimeoutError, SelectedOperation, TrySelectError};
@@ -98,8 +98,7 @@ fn wait_for(standing: &dyn AllStanding, limit: Option<Duration>) -> usize {
     let waiter = &Waiter::new();
     let caller = Caller::waiting(scheduler, waiter);
     let leaving = Leaving::new(standing);
-    let deadline = limit.and_then(|limit| scheduler.clock.after(limit));
-    let timer = deadline.map(|deadline| Armed::new(scheduler, deadline));
+    let deadline = Deadline::new(scheduler, limit);
     let what = fmt::from_fn(|f| write!(f, "one of {} operations of a select!", standing.count()));
     let picked = waiter.stand(scheduler, |crowd| {
         standing.join(crowd, caller, 0);
@@ -108,7 +107,7 @@ fn wait_for(standing: &dyn AllStanding, limit: Option<Duration>) -> usize {
             if let Some(index) = served(standing, scheduler, waiter) {
                 return Some(index);
             }
-            if timer.as_ref().is_some_and(Armed::has_fired) {
+            if deadline.has_passed() {
                 return None;
             }
         }
