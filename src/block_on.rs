@@ -1,10 +1,11 @@
 //! The bridge to `Future`s.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::mem;
 use std::panic::Location;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
@@ -122,5 +123,38 @@ fn block_thread<F: Future>(future: F) -> F::Output {
             Poll::Ready(value) => return value,
             Poll::Pending => thread::park(),
         }
+    }
+}
+
+/// Waited for by one coroutine or thread until any thread opens it, for good.
+#[derive(Default)]
+pub(crate) struct Latch {
+    is_open: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Latch {
+    #[track_caller]
+    pub(crate) fn wait(&self) {
+        block_on(poll_fn(|context| {
+            drop(self.replace(Some(context.waker().clone())));
+            // After the waker is there: who has opened it before is seen, who does after wakes.
+            match self.is_open.load(Ordering::SeqCst) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        }));
+    }
+
+    pub(crate) fn open(&self) {
+        self.is_open.store(true, Ordering::SeqCst);
+        if let Some(waker) = self.replace(None) {
+            waker.wake();
+        }
+    }
+
+    fn replace(&self, waker: Option<Waker>) -> Option<Waker> {
+        let mut place = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
+        mem::replace(&mut *place, waker)
     }
 }

@@ -1,15 +1,13 @@
 //! More than one core: one runtime a thread.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::io;
 use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::task::{Poll, Waker};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
-use crate::block_on::block_on;
+use crate::block_on::Latch;
 use crate::handle::{Handle, RemoteJoinHandle, handle};
 use crate::runtime::{RunError, Runtime};
 use crate::timeout::shield;
@@ -82,7 +80,8 @@ pub struct Workers {
 
 struct Worker {
     handle: Handle,
-    stop: Arc<Stop>,
+    /// What its main coroutine waits for.
+    stop: Arc<Latch>,
     /// None once it was joined.
     thread: Option<JoinHandle<()>>,
 }
@@ -222,25 +221,21 @@ impl Workers {
 impl Drop for Workers {
     fn drop(&mut self) {
         for worker in &self.workers {
-            worker.stop.ask();
+            worker.stop.open();
         }
         let own = thread::current().id();
-        let mut threads = Vec::with_capacity(self.workers.len());
-        for worker in &mut self.workers {
-            threads.extend(
-                worker
-                    .thread
-                    .take()
-                    .filter(|thread| thread.thread().id() != own),
-            );
-        }
-        let join_all = move || threads.into_iter().for_each(join);
-        let joined = shield(|| {
-            try_to_thread(|| {
-                join_all();
-                Ok(())
-            })
-        });
+        let threads = self
+            .workers
+            .iter_mut()
+            .filter_map(|worker| worker.thread.take());
+        let others: Vec<_> = threads
+            .filter(|thread| thread.thread().id() != own)
+            .collect();
+        let join_all = || {
+            others.into_iter().for_each(join);
+            Ok(())
+        };
+        let joined = shield(|| try_to_thread(join_all));
         if let Err(error) = joined {
             log::error!("workers end by themselves, there is no thread to wait for them: {error}");
         }
@@ -276,7 +271,7 @@ impl Worker {
     where
         F: FnOnce() -> io::Result<Runtime> + Send + 'static,
     {
-        let stop = Arc::new(Stop::default());
+        let stop = Arc::new(Latch::default());
         let (ready, is_ready) = mpsc::channel();
         let thread = thread::Builder::new()
             .name(format!("corobin-worker-{number}"))
@@ -311,39 +306,5 @@ impl Worker {
                 Ok(()) => unreachable!("it sends what came of it"),
             },
         }
-    }
-}
-
-/// What a worker's main coroutine waits for.
-#[derive(Default)]
-struct Stop {
-    asked: AtomicBool,
-    waker: Mutex<Option<Waker>>,
-}
-
-impl Stop {
-    fn wait(&self) {
-        block_on(poll_fn(|context| {
-            let waker = context.waker().clone();
-            drop(self.replace(Some(waker)));
-            // After the waker is there: who asks before that is seen, who asks
-            // after it wakes.
-            match self.asked.load(Ordering::SeqCst) {
-                true => Poll::Ready(()),
-                false => Poll::Pending,
-            }
-        }));
-    }
-
-    fn ask(&self) {
-        self.asked.store(true, Ordering::SeqCst);
-        if let Some(waker) = self.replace(None) {
-            waker.wake();
-        }
-    }
-
-    fn replace(&self, waker: Option<Waker>) -> Option<Waker> {
-        let mut place = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *place, waker)
     }
 }

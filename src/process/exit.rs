@@ -1,14 +1,12 @@
 //! Waiting until a child has ended, without reaping it.
 
-use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::sync::Arc;
 
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 
-use crate::block_on::block_on;
+use crate::block_on::Latch;
 use crate::io::Async;
 use crate::scheduler::Scheduler;
 
@@ -21,7 +19,7 @@ pub(super) enum Exit {
     /// A descriptor that is readable once the child has ended.
     Pidfd(Async<OwnedFd>),
     /// A thread of the pool.
-    Thread(Arc<Watch>),
+    Thread(Arc<Latch>),
 }
 
 impl Exit {
@@ -48,8 +46,8 @@ impl Exit {
         match self {
             Exit::Undecided => unreachable!("it was decided just now"),
             Exit::Pidfd(fd) => fd.readable(),
-            Exit::Thread(watch) => {
-                watch.wait();
+            Exit::Thread(has_ended) => {
+                has_ended.wait();
                 // A signal may have interrupted it: the next wait begins anew.
                 *self = Exit::Undecided;
                 Ok(())
@@ -58,55 +56,16 @@ impl Exit {
     }
 }
 
-fn watch_on_thread(scheduler: &Scheduler, pid: Pid) -> io::Result<Arc<Watch>> {
-    let watch = Arc::new(Watch::default());
-    let job = {
-        let watch = Arc::clone(&watch);
-        move || {
-            // It stays a zombie, for the owner to reap. An error says that it was
-            // reaped meanwhile.
-            let _ = waitid(
-                WaitId::Pid(pid),
-                WaitIdOptions::EXITED | WaitIdOptions::NOWAIT,
-            );
-            watch.has_ended();
-        }
+fn watch_on_thread(scheduler: &Scheduler, pid: Pid) -> io::Result<Arc<Latch>> {
+    let has_ended = Arc::new(Latch::default());
+    let theirs = Arc::clone(&has_ended);
+    let job = move || {
+        // It stays a zombie, for the owner to reap. An error says that it was
+        // reaped meanwhile.
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        let _ = waitid(WaitId::Pid(pid), options);
+        theirs.open();
     };
     scheduler.threads.submit(Box::new(job))?;
-    Ok(watch)
-}
-
-/// What a thread tells.
-#[derive(Default)]
-pub(super) struct Watch(Mutex<(bool, Option<Waker>)>);
-
-impl Watch {
-    fn lock(&self) -> MutexGuard<'_, (bool, Option<Waker>)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn has_ended(&self) {
-        let waker = {
-            let mut watch = self.lock();
-            watch.0 = true;
-            watch.1.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    #[track_caller]
-    fn wait(&self) {
-        block_on(poll_fn(|context| {
-            let mut watch = self.lock();
-            if watch.0 {
-                return Poll::Ready(());
-            }
-            let former = watch.1.replace(context.waker().clone());
-            drop(watch);
-            drop(former);
-            Poll::Pending
-        }));
-    }
+    Ok(has_ended)
 }
