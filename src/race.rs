@@ -4,7 +4,8 @@ use std::panic::Location;
 use std::rc::Rc;
 
 use crate::scheduler;
-use crate::scope::{ScopedJoinHandle, scope};
+use crate::scope::scope;
+use crate::spawn::Reserved;
 use crate::suspend;
 use crate::task::{Group, Joiner};
 
@@ -50,8 +51,9 @@ pub fn race<'env, T: 'env>(arms: impl Arms<'env, T>) -> T {
         let group = Rc::new(Group::default());
         let mut handles: Vec<_> = Vec::with_capacity(arms.len());
         for (index, arm) in (0..).zip(arms) {
-            let handle = s.spawn_at(arm, at);
-            handle.tell(Joiner::Group(Rc::clone(&group), index));
+            let handle = s.start(scheduler, Reserved::default(), arm, at);
+            let joiner = Joiner::Group(Rc::clone(&group), index);
+            handle.inner().task().joiner.set(joiner);
             handles.push(handle);
         }
         let waiting = Waiting(&group);
@@ -66,7 +68,7 @@ pub fn race<'env, T: 'env>(arms: impl Arms<'env, T>) -> T {
                 continue;
             };
             left -= 1;
-            if let Some(Ok(result)) = handles[index as usize].claim() {
+            if let Some(Ok(result)) = handles[index as usize].inner().claim() {
                 break result;
             }
         };
@@ -82,16 +84,6 @@ struct Waiting<'a>(&'a Group);
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.waiting.set(None);
-    }
-}
-
-impl<T> ScopedJoinHandle<'_, T> {
-    fn tell(&self, joiner: Joiner) {
-        self.inner().task().joiner.set(joiner);
-    }
-
-    fn claim(&self) -> Option<Result<T, crate::JoinError>> {
-        self.inner().claim()
     }
 }
 
@@ -114,9 +106,7 @@ impl<'env, T, F: FnOnce() -> T + 'env> Arms<'env, T> for Vec<F> {
 
 impl<'env, T, F: FnOnce() -> T + 'env, const N: usize> Arms<'env, T> for [F; N] {
     fn into_arms(self) -> Vec<Arm<'env, T>> {
-        self.into_iter()
-            .map(|arm| Box::new(arm) as Arm<'env, T>)
-            .collect()
+        Vec::from(self).into_arms()
     }
 }
 

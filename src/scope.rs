@@ -11,8 +11,7 @@ use crate::coroutine::Awaited;
 use crate::scheduler::{self, Scheduler};
 use crate::spawn::{Builder, Reserved};
 use crate::suspend;
-use crate::task::Children;
-use crate::task::{Coroutine, Id, JoinError, Joiner, Origin, Typed, flag};
+use crate::task::{Children, Coroutine, Id, JoinError, Joiner, Origin, Typed, flag};
 use crate::unwind::{Payload, raise, silent};
 
 /// Runs `f` with a scope in which coroutines may be spawned that borrow from
@@ -130,29 +129,12 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         F: FnOnce() -> T + 'scope,
         T: 'scope,
     {
-        self.spawn_at(f, Location::caller())
+        let scheduler = scheduler::expect("Scope::spawn");
+        self.start(scheduler, Reserved::default(), f, Location::caller())
     }
 
-    /// As `spawn`, called there.
-    #[track_caller]
-    pub(crate) fn spawn_at<F, T>(
-        &'scope self,
-        f: F,
-        at: &'static Location<'static>,
-    ) -> ScopedJoinHandle<'scope, T>
-    where
-        F: FnOnce() -> T + 'scope,
-        T: 'scope,
-    {
-        self.start(
-            scheduler::expect("Scope::spawn"),
-            Reserved::default(),
-            f,
-            at,
-        )
-    }
-
-    fn start<F, T>(
+    /// As `spawn`, called at `at`.
+    pub(crate) fn start<F, T>(
         &'scope self,
         scheduler: &Scheduler,
         Reserved { name, stack }: Reserved,

@@ -6,6 +6,7 @@ use std::panic::Location;
 
 use crate::scheduler;
 use crate::scope::scope;
+use crate::spawn::Reserved;
 use crate::suspend::checkpoint;
 
 use super::exit::Exit;
@@ -97,9 +98,9 @@ impl Child {
     /// Those of [`std::process::Child::wait_with_output`].
     #[track_caller]
     pub fn wait_with_output(mut self) -> io::Result<Output> {
-        if scheduler::current().is_none() {
+        let Some(scheduler) = scheduler::current() else {
             return std::process::Child::from(self).wait_with_output();
-        }
+        };
         let at = Location::caller();
         drop(self.stdin.take());
         let (mut out, mut err) = (Vec::new(), Vec::new());
@@ -110,7 +111,8 @@ impl Child {
             (Some(stdout), Some(stderr)) => {
                 let mut other = Err(io::ErrorKind::Interrupted.into());
                 scope(|s| {
-                    s.spawn_at(|| other = read_to_end_at(&stderr.0, at, &mut err), at);
+                    let read = || other = read_to_end_at(&stderr.0, at, &mut err);
+                    s.start(scheduler, Reserved::default(), read, at);
                     read_to_end_at(&stdout.0, at, &mut out).inspect_err(|_| s.cancel())
                 })?;
                 other?;
