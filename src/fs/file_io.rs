@@ -106,82 +106,89 @@ impl Cached {
     };
 }
 
-impl Read for &File {
-    #[track_caller]
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        match self.read_cached_at_cursor(buf, true) {
-            0 => self.call_at_cursor(|mut file| file.read(buf)),
-            done => Ok(done),
+/// For a file and a reference to one alike.
+macro_rules! at_cursor {
+    ($($type:ty),*) => {$(
+        impl Read for $type {
+            #[track_caller]
+            fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+                match self.read_cached_at_cursor(buf, true) {
+                    0 => self.call_at_cursor(|mut file| file.read(buf)),
+                    done => Ok(done),
+                }
+            }
+
+            #[track_caller]
+            fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+                self.call_at_cursor(|mut file| file.read_vectored(buffers))
+            }
+
+            #[track_caller]
+            fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<()> {
+                let done = self.read_cached_at_cursor(buf, false);
+                match &mut buf[done..] {
+                    [] => Ok(()),
+                    rest => self.call_at_cursor(|mut file| file.read_exact(rest)),
+                }
+            }
+
+            /// In one blocking call.
+            #[track_caller]
+            fn read_to_end(&mut self, buf: &mut Vec<u8>) -> io::Result<usize> {
+                self.call_at_cursor(|mut file| file.read_to_end(buf))
+            }
+
+            /// In one blocking call.
+            #[track_caller]
+            fn read_to_string(&mut self, buf: &mut String) -> io::Result<usize> {
+                self.call_at_cursor(|mut file| file.read_to_string(buf))
+            }
         }
-    }
 
-    #[track_caller]
-    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        self.call_at_cursor(|mut file| file.read_vectored(buffers))
-    }
+        impl Write for $type {
+            #[track_caller]
+            fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+                self.call_at_cursor(|mut file| file.write(buf))
+            }
 
-    #[track_caller]
-    fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<()> {
-        let done = self.read_cached_at_cursor(buf, false);
-        match &mut buf[done..] {
-            [] => Ok(()),
-            rest => self.call_at_cursor(|mut file| file.read_exact(rest)),
+            #[track_caller]
+            fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+                self.call_at_cursor(|mut file| file.write_vectored(buffers))
+            }
+
+            /// In one blocking call.
+            #[track_caller]
+            fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
+                self.call_at_cursor(|mut file| file.write_all(buf))
+            }
+
+            /// Formats first, and writes in one blocking call.
+            #[track_caller]
+            fn write_fmt(&mut self, format: fmt::Arguments<'_>) -> io::Result<()> {
+                whole::write_fmt(self, format)
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
         }
-    }
 
-    /// In one blocking call.
-    #[track_caller]
-    fn read_to_end(&mut self, buf: &mut Vec<u8>) -> io::Result<usize> {
-        self.call_at_cursor(|mut file| file.read_to_end(buf))
-    }
-
-    /// In one blocking call.
-    #[track_caller]
-    fn read_to_string(&mut self, buf: &mut String) -> io::Result<usize> {
-        self.call_at_cursor(|mut file| file.read_to_string(buf))
-    }
+        impl Seek for $type {
+            #[track_caller]
+            fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+                begin_operation();
+                // While a thread reads or writes, the kernel has the cursor locked, and a
+                // seek blocks.
+                match self.state.try_lock_cursor() {
+                    Some(_cursor) => (&self.inner).seek(to),
+                    None => self.call_at_cursor(|mut file| file.seek(to)),
+                }
+            }
+        }
+    )*};
 }
 
-impl Write for &File {
-    #[track_caller]
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.call_at_cursor(|mut file| file.write(buf))
-    }
-
-    #[track_caller]
-    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.call_at_cursor(|mut file| file.write_vectored(buffers))
-    }
-
-    /// In one blocking call.
-    #[track_caller]
-    fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
-        self.call_at_cursor(|mut file| file.write_all(buf))
-    }
-
-    /// Formats first, and writes in one blocking call.
-    #[track_caller]
-    fn write_fmt(&mut self, format: fmt::Arguments<'_>) -> io::Result<()> {
-        whole::write_fmt(self, format)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Seek for &File {
-    #[track_caller]
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        begin_operation();
-        // While a thread reads or writes, the kernel has the cursor locked, and a
-        // seek blocks.
-        match self.state.try_lock_cursor() {
-            Some(_cursor) => (&self.inner).seek(to),
-            None => self.call_at_cursor(|mut file| file.seek(to)),
-        }
-    }
-}
+at_cursor!(File, &File);
 
 impl FileExt for File {
     /// As much as a blocking read gives: of a file on disk, short only before the end.
@@ -222,65 +229,5 @@ impl FileExt for File {
     #[track_caller]
     fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
         try_to_thread(|| self.inner.write_all_at(buf, offset))
-    }
-}
-
-impl Read for File {
-    #[track_caller]
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        (&*self).read(buf)
-    }
-
-    #[track_caller]
-    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        (&*self).read_vectored(buffers)
-    }
-
-    #[track_caller]
-    fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<()> {
-        (&*self).read_exact(buf)
-    }
-
-    #[track_caller]
-    fn read_to_end(&mut self, buf: &mut Vec<u8>) -> io::Result<usize> {
-        (&*self).read_to_end(buf)
-    }
-
-    #[track_caller]
-    fn read_to_string(&mut self, buf: &mut String) -> io::Result<usize> {
-        (&*self).read_to_string(buf)
-    }
-}
-
-impl Write for File {
-    #[track_caller]
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        (&*self).write(buf)
-    }
-
-    #[track_caller]
-    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        (&*self).write_vectored(buffers)
-    }
-
-    #[track_caller]
-    fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
-        (&*self).write_all(buf)
-    }
-
-    #[track_caller]
-    fn write_fmt(&mut self, format: fmt::Arguments<'_>) -> io::Result<()> {
-        (&*self).write_fmt(format)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Seek for File {
-    #[track_caller]
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        (&*self).seek(to)
     }
 }
