@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::ffi::c_void;
 use std::{io, mem, ptr};
 
-use crate::stack::page_size;
+use crate::stack::{map_memory, page_size};
 
 /// Enough for a message; any that there is will do.
 pub(crate) const SMALL: usize = 4 << 10;
@@ -44,20 +44,7 @@ impl AltStack {
     fn install() -> io::Result<AltStack> {
         let guard = page_size();
         let mapped = LARGE + guard;
-        // SAFETY: an anonymous mapping at an address of the kernel's choice.
-        let start = unsafe {
-            libc::mmap(
-                ptr::null_mut(),
-                mapped,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
-                -1,
-                0,
-            )
-        };
-        if start == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
+        let start = map_memory(mapped)?.as_ptr();
         let stack = AltStack { start, mapped };
         let ours = libc::stack_t {
             ss_sp: start.wrapping_byte_add(guard),

@@ -30,7 +30,7 @@ use std::io;
 use std::num::NonZeroUsize;
 
 use region::{Guards, Region, Shape, too_big};
-pub(crate) use region::{page_size, touched};
+pub(crate) use region::{map_memory, page_size, touched};
 pub(crate) use registry::{Found, find};
 
 /// Bytes above a stack's base that belong to whoever runs on it.

@@ -59,10 +59,6 @@ pub(crate) struct Region {
     entry: Option<&'static registry::Entry>,
 }
 
-// SAFETY: a region is plain memory; nothing in it is tied to the thread that
-// mapped it, and it hands out addresses, not references.
-unsafe impl Send for Region {}
-
 impl Region {
     /// Maps `len` stacks, or fewer where the kernel stops giving guards.
     ///
@@ -70,27 +66,12 @@ impl Region {
     /// No address space, or not even one guard.
     pub(crate) fn map(shape: Shape, len: usize, guards: Guards) -> io::Result<Region> {
         let bytes = shape.stride().checked_mul(len).ok_or_else(too_big)?;
-        // SAFETY: an anonymous mapping at an address of the kernel's choice
-        // overlaps nothing of ours.
-        let start = unsafe {
-            libc::mmap(
-                ptr::null_mut(),
-                bytes,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
-                -1,
-                0,
-            )
-        };
-        if start == libc::MAP_FAILED {
-            let error = io::Error::last_os_error();
-            return Err(io::Error::new(
-                error.kind(),
-                format!("cannot map {bytes} bytes for coroutine stacks: {error}"),
-            ));
-        }
+        let start = map_memory(bytes).map_err(|error| {
+            let text = format!("cannot map {bytes} bytes for coroutine stacks: {error}");
+            io::Error::new(error.kind(), text)
+        })?;
         let mut region = Region {
-            start: NonNull::new(start.cast()).expect("mmap never returns null"),
+            start: start.cast(),
             shape,
             len,
             mapped: bytes,
@@ -99,7 +80,7 @@ impl Region {
         // A huge page would make the first touch of one stack pay for hundreds.
         // SAFETY: the range is the mapping made above. Failure only means a
         // kernel built without huge pages.
-        unsafe { libc::madvise(start, bytes, libc::MADV_NOHUGEPAGE) };
+        unsafe { libc::madvise(start.as_ptr(), bytes, libc::MADV_NOHUGEPAGE) };
         region.len = region.install_guards(guards)?;
         region.entry = Some(registry::add(region.low(0), shape, region.len));
         Ok(region)
@@ -249,6 +230,28 @@ impl Drop for Region {
         // SAFETY: the mapping is ours; whoever drops a region has made sure
         // that none of its stacks is in use.
         unsafe { libc::munmap(self.start.as_ptr().cast(), self.mapped) };
+    }
+}
+
+/// Fresh memory, which costs nothing before it is touched.
+///
+/// # Errors
+/// The system gives none.
+pub(crate) fn map_memory(bytes: usize) -> io::Result<NonNull<libc::c_void>> {
+    // SAFETY: an anonymous mapping at an address of the kernel's choice overlaps nothing of ours.
+    let start = unsafe {
+        libc::mmap(
+            ptr::null_mut(),
+            bytes,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+            -1,
+            0,
+        )
+    };
+    match start {
+        libc::MAP_FAILED => Err(io::Error::last_os_error()),
+        start => Ok(NonNull::new(start).expect("mmap never returns null")),
     }
 }
 
