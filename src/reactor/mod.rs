@@ -105,8 +105,6 @@ impl Reactor {
     fn make(&self, hang: impl FnOnce(Arc<OwnedFd>)) -> io::Result<&Backend> {
         let bell = bell()?;
         let backend = match self.wanted {
-            // Every kernel has epoll, and io_uring saves little, if anything: per
-            // message it needs fewer system calls, but more work in the kernel.
             IoBackend::Auto | IoBackend::Poll => Backend::Poll(Rc::new(Poll::new(&bell)?)),
             IoBackend::IoUring => Backend::IoUring(Box::new(Uring::new(Arc::clone(&bell))?)),
         };

@@ -99,7 +99,8 @@ impl Poll {
     pub(super) fn look(&self, timeout: Option<Duration>, mut wake: impl FnMut(Raw)) {
         let mut events = self.events.borrow_mut();
         let sources = self.sources.borrow();
-        let mut timeout = timeout.map(timespec);
+        // All are far below what the kernel counts to.
+        let mut timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         if let Some(precise) = timeout.filter(|timeout| timeout.tv_nsec % 1_000_000 != 0) {
             // What epoll_wait would round to milliseconds.
             let mut epoll = [PollFd::new(&self.epoll, PollFlags::IN)];
@@ -154,13 +155,5 @@ impl Source {
         // It fails if the descriptor is not what it was; then there is nothing
         // to forget.
         let _ = epoll::delete(&poll, fd);
-    }
-}
-
-/// Beyond what the kernel counts is for ever.
-fn timespec(duration: Duration) -> Timespec {
-    Timespec {
-        tv_sec: duration.as_secs().try_into().unwrap_or(i64::MAX),
-        tv_nsec: duration.subsec_nanos().into(),
     }
 }

@@ -158,7 +158,7 @@ impl Uring {
         // An error is an interrupted or timed-out sleep, or a shortage that the
         // kernel asks to be met with by taking completions; so we go on.
         if timeout != Some(Duration::ZERO) && completions.is_empty() {
-            let timeout = timeout.map(timespec);
+            let timeout = timeout.map(Timespec::from);
             let mut args = SubmitArgs::new();
             if let Some(timeout) = &timeout {
                 args = args.timespec(timeout);
@@ -185,8 +185,4 @@ impl Uring {
             }
         }
     }
-}
-
-fn timespec(duration: Duration) -> Timespec {
-    Timespec::from(duration)
 }
