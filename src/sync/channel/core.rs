@@ -85,12 +85,7 @@ impl<T> Chan<T> {
     #[inline(never)]
     #[track_caller]
     fn send_apart(&self, item: T) -> Result<(), SendError<T>> {
-        let caller = Caller::arrive();
-        match self.send_now(item, true, caller) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Closed(item)) => Err(SendError(item)),
-            Err(TrySendError::Full(item)) => self.wait_to_send(item, caller),
-        }
+        self.send_or_wait(item, true, Caller::arrive())
     }
 
     /// Takes the next item, and waits for it.
@@ -121,12 +116,7 @@ impl<T> Chan<T> {
     #[inline(never)]
     #[track_caller]
     fn recv_apart(&self) -> Result<T, RecvError> {
-        let caller = Caller::arrive();
-        match self.recv_now(caller) {
-            Ok(item) => Ok(item),
-            Err(TryRecvError::Closed) => Err(RecvError),
-            Err(TryRecvError::Empty) => self.wait_to_recv(caller),
-        }
+        self.recv_or_wait(Caller::arrive())
     }
 
     /// Sends if that needs no wait. `queues` says that those who wait already come
@@ -152,6 +142,25 @@ impl<T> Chan<T> {
             return Ok(());
         }
         Err(TrySendError::Full(item))
+    }
+
+    /// As [`send_now`](Self::send_now), and waits for room if there is none.
+    ///
+    /// # Errors
+    /// As for `send`.
+    #[inline(always)]
+    #[track_caller]
+    pub(in crate::sync) fn send_or_wait(
+        &self,
+        item: T,
+        queues: bool,
+        caller: Caller<'_>,
+    ) -> Result<(), SendError<T>> {
+        match self.send_now(item, queues, caller) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Closed(item)) => Err(SendError(item)),
+            Err(TrySendError::Full(item)) => self.wait_to_send(item, caller),
+        }
     }
 
     /// Whether a `select!` can send without a wait.
@@ -188,6 +197,26 @@ impl<T> Chan<T> {
         } else {
             TryRecvError::Empty
         }
+    }
+
+    /// As [`recv_now`](Self::recv_now), and waits for an item if there is none.
+    ///
+    /// # Errors
+    /// As for `recv`.
+    #[inline(always)]
+    #[track_caller]
+    pub(in crate::sync) fn recv_or_wait(&self, caller: Caller<'_>) -> Result<T, RecvError> {
+        match self.recv_now(caller) {
+            Ok(item) => return Ok(item),
+            Err(TryRecvError::Closed) => return Err(RecvError),
+            Err(TryRecvError::Empty) => {}
+        }
+        let at = Location::caller();
+        let scheduler = caller.needed("a receive that has to wait");
+        self.tell_first_offer(caller);
+        (self.receiving)
+            .wait(scheduler, Tag::Plain, None, self, at)
+            .ok_or(RecvError)
     }
 
     /// As [`Chan::recv_now`], past any offers, which cannot be waited for.
@@ -253,16 +282,12 @@ impl<T> Chan<T> {
         }
     }
 
-    /// Gives an item to the first receiver, or puts it where the next will find it.
-    fn hand_on(&self, item: T) {
+    /// Gives an item to the first receiver, or puts it where the next will find it: before all
+    /// others.
+    pub(in crate::sync) fn hand_on(&self, item: T) {
         if let Err(item) = self.receiving.give(item, Caller::now()) {
             self.buffer.push_front(item);
         }
-    }
-
-    /// Takes back an item that a `Select` was handed and did not fetch.
-    pub(in crate::sync) fn put_back(&self, item: T) {
-        self.hand_on(item);
     }
 
     /// Puts an item before all others, for a `recv_now` that comes at once: until then the rules
@@ -275,11 +300,7 @@ impl<T> Chan<T> {
     /// registers.
     #[inline(never)]
     #[track_caller]
-    pub(in crate::sync) fn wait_to_send(
-        &self,
-        item: T,
-        caller: Caller<'_>,
-    ) -> Result<(), SendError<T>> {
+    fn wait_to_send(&self, item: T, caller: Caller<'_>) -> Result<(), SendError<T>> {
         let at = Location::caller();
         let scheduler = caller.needed("a send that has to wait");
         let settle = Settle(self);
@@ -299,18 +320,6 @@ impl<T> Chan<T> {
         if !self.sending.is_empty() {
             self.sending.nudge(caller);
         }
-    }
-
-    /// Waits for an item.
-    #[inline(always)]
-    #[track_caller]
-    pub(in crate::sync) fn wait_to_recv(&self, caller: Caller<'_>) -> Result<T, RecvError> {
-        let at = Location::caller();
-        let scheduler = caller.needed("a receive that has to wait");
-        self.tell_first_offer(caller);
-        (self.receiving)
-            .wait(scheduler, Tag::Plain, None, self, at)
-            .ok_or(RecvError)
     }
 
     /// As [`send`](Self::send), with a time to end at, or none; asked for only if it has to wait.

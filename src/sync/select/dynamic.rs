@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::scheduler;
-use crate::sync::channel::{Chan, Receiver, RecvError, SendError, Sender, TryRecvError};
+use crate::sync::channel::{Chan, Receiver, RecvError, SendError, Sender};
 use crate::time;
 use crate::wait_queue::{Caller, Crowd};
 
@@ -278,7 +278,7 @@ impl<T> Dynamic for StandingReceive<'_, T> {
 
     fn give_up(&self) {
         if let Some(item) = self.handed() {
-            self.chan.put_back(item);
+            self.chan.hand_on(item);
         }
     }
 }
@@ -372,12 +372,7 @@ impl SelectedOperation<'_> {
         if let Some(waited) = &self.waited {
             waited.lay_out();
         }
-        let caller = Caller::now();
-        match chan.recv_now(caller) {
-            Ok(item) => Ok(item),
-            Err(TryRecvError::Closed) => Err(RecvError),
-            Err(TryRecvError::Empty) => chan.wait_to_recv(caller),
-        }
+        chan.recv_or_wait(Caller::now())
     }
 
     /// Completes a send operation.

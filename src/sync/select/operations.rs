@@ -4,7 +4,7 @@
 //! into the queue of its channel.
 
 use crate::scheduler::Scheduler;
-use crate::sync::channel::{Chan, Receiver, RecvError, SendError, Sender, TrySendError};
+use crate::sync::channel::{Chan, Receiver, RecvError, SendError, Sender};
 use crate::wait_queue::Caller;
 
 use super::standing::{AllStanding, Standing, StandingOffer, StandingReceive};
@@ -135,12 +135,7 @@ impl<T> Claim<'_, T> {
     #[inline(always)]
     #[track_caller]
     pub fn send(self, message: T) -> Result<(), SendError<T>> {
-        let caller = Caller::now();
-        match self.0.send_now(message, false, caller) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Closed(message)) => Err(SendError(message)),
-            Err(TrySendError::Full(message)) => self.0.wait_to_send(message, caller),
-        }
+        self.0.send_or_wait(message, false, Caller::now())
     }
 }
 
