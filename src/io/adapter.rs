@@ -113,7 +113,7 @@ impl<T: AsFd> Async<T> {
     #[track_caller]
     pub fn readable(&self) -> io::Result<()> {
         let fd = self.get_ref().as_fd();
-        let waiting = waiting(Direction::Read, Location::caller());
+        let waiting = Waiting::unlimited(Direction::Read, Location::caller());
         self.registration.ready(fd, waiting)
     }
 
@@ -129,7 +129,7 @@ impl<T: AsFd> Async<T> {
     #[track_caller]
     pub fn writable(&self) -> io::Result<()> {
         let fd = self.get_ref().as_fd();
-        let waiting = waiting(Direction::Write, Location::caller());
+        let waiting = Waiting::unlimited(Direction::Write, Location::caller());
         self.registration.ready(fd, waiting)
     }
 
@@ -160,7 +160,7 @@ impl<T: AsFd> Async<T> {
         mut read: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
         let io = self.get_ref();
-        let waiting = waiting(Direction::Read, at);
+        let waiting = Waiting::unlimited(Direction::Read, at);
         self.registration.run(io.as_fd(), waiting, || read(io))
     }
 
@@ -175,16 +175,8 @@ impl<T: AsFd> Async<T> {
     #[track_caller]
     pub fn write_with<R>(&self, mut write: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         let io = self.get_ref();
-        let waiting = waiting(Direction::Write, Location::caller());
+        let waiting = Waiting::unlimited(Direction::Write, Location::caller());
         self.registration.run(io.as_fd(), waiting, || write(io))
-    }
-}
-
-fn waiting(direction: Direction, at: &'static Location<'static>) -> Waiting<'static> {
-    Waiting {
-        direction,
-        limits: None,
-        at,
     }
 }
 

@@ -122,11 +122,7 @@ impl Registration {
             }
             // A companion would be born cancelled. Whoever still waits is in a destructor
             // or a shield, and must wait here.
-            let waiting = Waiting {
-                direction,
-                limits: None,
-                at: Location::caller(),
-            };
+            let waiting = Waiting::unlimited(direction, Location::caller());
             self.wait(scheduler, fd, waiting, &Deadline::new(scheduler, None))?;
         }
     }
@@ -205,11 +201,7 @@ impl Companion {
             // Cancelled, it just ends: an unwinding would take longer.
             while !source.is_ready(self.direction) && suspend::park_or_due(scheduler, &what, at) {}
         } else if let Some(Backend::IoUring(uring)) = scheduler.reactor.made() {
-            let waiting = Waiting {
-                direction: self.direction,
-                limits: None,
-                at,
-            };
+            let waiting = Waiting::unlimited(self.direction, at);
             let deadline = Deadline::new(scheduler, None);
             let result = ring::poll(scheduler, uring, self.number, waiting, &deadline);
             if let (Err(error), Some(lookout)) = (result, self.lookout.upgrade()) {

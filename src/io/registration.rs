@@ -56,6 +56,14 @@ pub(crate) struct Limits {
 pub(crate) type SharedLimits = OnceCell<Rc<Limits>>;
 
 impl Waiting<'_> {
+    pub(super) fn unlimited(direction: Direction, at: &'static Location<'static>) -> Self {
+        Waiting {
+            direction,
+            limits: None,
+            at,
+        }
+    }
+
     fn limits(&self) -> Option<&Limits> {
         Some(self.limits?.get()?)
     }

@@ -4,10 +4,10 @@ use std::io;
 use std::net::{self, SocketAddr};
 use std::os::fd::OwnedFd;
 
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with, sockopt};
+use rustix::net::{SocketType, bind, listen, sockopt};
 
 use super::address::{ToSocketAddrs, with_each};
-use super::socket::nonblocking;
+use super::socket::{nonblocking, open};
 use super::tcp_listener::TcpListener;
 use super::udp::UdpSocket;
 
@@ -102,17 +102,10 @@ impl SocketOptions {
     }
 
     fn socket(&self, address: &SocketAddr, kind: SocketType) -> io::Result<OwnedFd> {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let fd = match address {
-            SocketAddr::V4(_) => socket_with(AddressFamily::INET, kind, flags, None)?,
-            SocketAddr::V6(_) => {
-                let fd = socket_with(AddressFamily::INET6, kind, flags, None)?;
-                if let Some(on) = self.only_v6 {
-                    sockopt::set_ipv6_v6only(&fd, on)?;
-                }
-                fd
-            }
-        };
+        let fd = open(address, kind)?;
+        if let Some(on) = self.only_v6.filter(|_| address.is_ipv6()) {
+            sockopt::set_ipv6_v6only(&fd, on)?;
+        }
         if self.reuse_port {
             sockopt::set_socket_reuseport(&fd, true)?;
         }

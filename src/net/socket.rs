@@ -1,7 +1,7 @@
 //! What all sockets share: a socket of std in an [`Async`], and its limits.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::Location;
 use std::rc::Rc;
@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use rustix::io::ioctl_fionbio;
 use rustix::net::{
-    RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendFlags, recv, recvmsg, sendmsg,
+    AddressFamily, RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendFlags, SocketFlags,
+    SocketType, recv, recvmsg, sendmsg, socket_with,
 };
 
 use crate::io::{Async, Limits, SharedLimits, Waiting};
@@ -359,7 +360,22 @@ pub(super) fn write_slices(io: impl AsFd, bufs: &[IoSlice<'_>]) -> io::Result<us
     )?)
 }
 
-/// A descriptor as what it is.
+/// With these flags sockets are made and accepted.
+pub(super) const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
+
+/// A new descriptor of a socket for addresses like this one.
+///
+/// # Errors
+/// As socket(2).
+pub(super) fn open(address: &SocketAddr, kind: SocketType) -> io::Result<OwnedFd> {
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    Ok(socket_with(family, kind, FLAGS, None)?)
+}
+
+/// The socket of a descriptor that was made with [`FLAGS`].
 pub(super) fn nonblocking<T: AsFd + From<OwnedFd>>(fd: OwnedFd) -> Socket<T> {
     Socket::new(T::from(fd))
 }

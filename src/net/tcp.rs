@@ -9,13 +9,15 @@ use std::panic::Location;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt};
+use rustix::net::{SocketType, connect, sockopt};
 
 use crate::suspend;
 
 use super::address::{ToSocketAddrs, with_each};
 use super::macros::{descriptors, passed_on, read_write, timeouts};
-use super::socket::{At, Socket, nonblocking, read_nothing, read_slices, total, write_slices};
+use super::socket::{
+    At, Socket, nonblocking, open, read_nothing, read_slices, total, write_slices,
+};
 use super::split::{ReadHalf, WriteHalf, halves};
 
 /// A TCP connection: [`std::net::TcpStream`] that blocks only its coroutine.
@@ -176,13 +178,7 @@ impl TcpStream {
 
 /// Connects to one address.
 fn start(at: At, address: &SocketAddr, timeout: Option<Duration>) -> io::Result<TcpStream> {
-    let family = match address {
-        SocketAddr::V4(_) => AddressFamily::INET,
-        SocketAddr::V6(_) => AddressFamily::INET6,
-    };
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket: Socket<net::TcpStream> =
-        nonblocking(socket_with(family, SocketType::STREAM, flags, None)?);
+    let socket: Socket<net::TcpStream> = nonblocking(open(address, SocketType::STREAM)?);
     suspend::begin_operation();
     match connect(socket.get(), address) {
         Ok(()) => {}

@@ -8,11 +8,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::panic::Location;
 
 use rustix::io::Errno;
-use rustix::net::{SocketFlags, acceptfrom_with};
+use rustix::net::acceptfrom_with;
 
 use super::address::{ToSocketAddrs, with_each};
 use super::macros::{descriptors, from_std, passed_on};
-use super::socket::{At, Socket, nonblocking};
+use super::socket::{At, FLAGS, Socket, nonblocking};
 use super::tcp::TcpStream;
 
 /// A socket that accepts TCP connections: [`std::net::TcpListener`] that blocks
@@ -70,8 +70,7 @@ impl TcpListener {
 
     fn accept_at(&self, at: At) -> io::Result<(TcpStream, SocketAddr)> {
         self.socket.read_with(at, |listener| {
-            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-            let (fd, peer) = acceptfrom_with(listener, flags)?;
+            let (fd, peer) = acceptfrom_with(listener, FLAGS)?;
             let peer = peer.and_then(|peer| peer.try_into().ok());
             let stream = TcpStream {
                 socket: nonblocking(fd),

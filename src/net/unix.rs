@@ -11,13 +11,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, connect, socket_with};
 
 use crate::suspend;
 
 use super::macros::{descriptors, passed_on, read_write, timeouts};
 use super::socket::{
-    At, Socket, nonblocking, read_nothing, read_slices, total, write_slices, write_with_pauses,
+    At, FLAGS, Socket, nonblocking, read_nothing, read_slices, total, write_slices,
+    write_with_pauses,
 };
 use super::split::{ReadHalf, WriteHalf, halves};
 
@@ -97,8 +98,7 @@ impl UnixStream {
             (None, Some(name)) => SocketAddrUnix::new_abstract_name(name)?,
             (None, None) => return Err(Errno::INVAL.into()),
         };
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let fd = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        let fd = socket_with(AddressFamily::UNIX, SocketType::STREAM, FLAGS, None)?;
         suspend::begin_operation();
         let socket = nonblocking::<net::UnixStream>(fd);
         write_with_pauses(socket.limits(), || Ok(connect(socket.get(), &address)?))?;
