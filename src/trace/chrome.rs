@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::fmt::Write;
+use std::mem;
 
 use crate::json;
 use crate::probe::Cause;
@@ -85,6 +86,13 @@ impl Chrome {
             ",\n{{\"ph\":\"E\",\"pid\":{pid},\"tid\":{tid},\"ts\":{}}}",
             Micros(at)
         );
+    }
+
+    /// The wait of `lane`, or its time in the queue, is over.
+    fn close_between(&self, out: &mut String, lane: &mut Lane, at: u64) {
+        if mem::take(&mut lane.between) {
+            self.end_between(out, lane.tid, at);
+        }
     }
 
     fn name_lane(&self, out: &mut String, tid: u64, name: &str) {
@@ -189,7 +197,7 @@ impl Chrome {
             self.end_between(out, tid, at);
         }
         self.lanes.clear();
-        if std::mem::take(&mut self.sleeps) {
+        if mem::take(&mut self.sleeps) {
             self.end_between(out, LOOP, at);
         }
     }
@@ -197,15 +205,12 @@ impl Chrome {
 
 impl Format for Chrome {
     fn begin(&mut self, out: &mut String) {
-        let program = std::env::args_os().next().unwrap_or_default();
-        let program = std::path::Path::new(&program).file_name();
-        let program = program.unwrap_or_default().to_string_lossy();
         let pid = self.process;
         let _ = write!(
             out,
             "[\n{{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":{pid},\"args\":{{\"name\":"
         );
-        json::string(out, &program);
+        json::string(out, &super::program());
         out.push_str("}}");
         self.name_lane(out, LOOP, "loop");
     }
@@ -224,7 +229,7 @@ impl Format for Chrome {
 
     fn record(&mut self, out: &mut String, chunk: &Chunk, record: &Record) {
         let Record { at, who, what } = *record;
-        if std::mem::take(&mut self.gap) {
+        if mem::take(&mut self.gap) {
             self.close_all(out, at);
         }
         match what {
@@ -234,7 +239,7 @@ impl Format for Chrome {
                 self.sleeps = true;
             }
             What::Awakes => {
-                if std::mem::take(&mut self.sleeps) {
+                if mem::take(&mut self.sleeps) {
                     self.end_between(out, LOOP, at);
                 }
             }
@@ -290,9 +295,7 @@ impl Chrome {
                 lane.between = true;
             }
             What::Woken { by, interrupted } => {
-                if std::mem::take(&mut lane.between) {
-                    self.end_between(out, lane.tid, at);
-                }
+                self.close_between(out, lane, at);
                 let does = if interrupted { "interrupts" } else { "wakes" };
                 lane.flow = Some(self.arrow(out, by, at, does, &lane.title));
                 self.open(out, 'B', lane.tid, at, "ready");
@@ -308,9 +311,7 @@ impl Chrome {
                 lane.between = true;
             }
             What::Begins { ready } => {
-                if std::mem::take(&mut lane.between) {
-                    self.end_between(out, lane.tid, at);
-                }
+                self.close_between(out, lane, at);
                 lane.step = Some((at, ready));
             }
             What::Yields { at: place } => self.step(out, lane, at, &Then::Yields(place)),
@@ -330,9 +331,7 @@ impl Chrome {
             What::HasNoStack => self.step(out, lane, at, &Then::HasNoStack),
             What::Ended(how) => {
                 lane.how = Some(how);
-                if std::mem::take(&mut lane.between) {
-                    self.end_between(out, lane.tid, at);
-                }
+                self.close_between(out, lane, at);
                 self.instant(out, lane.tid, at, how_it_ended(how));
                 // One that never had a step, or waits for ever, has no more.
                 return lane.step.is_none();

@@ -92,11 +92,8 @@ impl Page {
 
 impl Format for Page {
     fn begin(&mut self, out: &mut String) {
-        let program = std::env::args_os().next().unwrap_or_default();
-        let program = std::path::Path::new(&program).file_name();
-        let program = program.unwrap_or_default().to_string_lossy();
         let mut about = String::from("{\"program\":");
-        json::string(&mut about, &program);
+        json::string(&mut about, &super::program());
         let _ = write!(about, ",\"virtual\":{}}}", self.virtual_time);
         out.push_str(
             &PAGE

@@ -68,6 +68,13 @@ pub(crate) fn begin(path: &Path, virtual_time: bool) -> Option<Box<dyn Probe>> {
     }
 }
 
+/// The name of the program.
+fn program() -> String {
+    let program = env::args_os().next().unwrap_or_default();
+    let name = Path::new(&program).file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
 /// The first run of the process that is traced to a path gets it, the second
 /// `name-2.json`, and so on.
 fn numbered(path: &Path) -> PathBuf {
