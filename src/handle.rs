@@ -79,12 +79,8 @@ impl Handle {
         };
         let spawn = move |scheduler: &Scheduler| {
             let origin = || Origin {
-                parent: 0,
-                spawned_at,
-                born: scheduler.clock.stamp(),
-                name: None,
                 flags: flag::DETACHED,
-                children_of: None,
+                ..scheduler.origin_of_root(spawned_at)
             };
             let shared = Arc::clone(&ending.shared);
             let task = Typed::new(origin, number, move || ending.run(f))

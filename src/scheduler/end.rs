@@ -42,12 +42,9 @@ where
     let scheduler = Scheduler::new(config, probes)?;
     let stack = scheduler.reserve_stack(config.main_stack_size)?;
     let origin = || Origin {
-        parent: 0,
-        spawned_at: at,
-        born: scheduler.clock.stamp(),
         name: Some("main".into()),
         flags: flag::MAIN,
-        children_of: None,
+        ..scheduler.origin_of_root(at)
     };
     // SAFETY: `run_to_end` returns only when every coroutine has ended, does not
     // unwind, and aborts if the main one cannot end.
@@ -158,12 +155,9 @@ impl Scheduler {
         work: impl FnOnce(&Scheduler) + 'static,
     ) {
         let origin = || Origin {
-            parent: 0,
-            spawned_at: Location::caller(),
-            born: self.clock.stamp(),
             name: Some("undertaker".into()),
             flags: flag::DETACHED | flag::INTERNAL | flags,
-            children_of: None,
+            ..self.origin_of_root(Location::caller())
         };
         let undertaker = Typed::new(origin, next_id(), move || {
             if let Some(scheduler) = super::current() {
@@ -183,7 +177,7 @@ impl Scheduler {
         let tasks: Vec<TaskRef> = leaked.iter().map(Raw::task_ref).collect();
         for (&raw, task) in leaked.iter().zip(&tasks) {
             self.stacks.leak(raw);
-            self.is_gone(task);
+            self.count_gone(task);
             // One that hangs in its joiner's waker has ended.
             if !task.has_ended() {
                 task.end();

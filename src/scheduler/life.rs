@@ -114,7 +114,7 @@ impl Scheduler {
             self.tell_of_panic(task);
         }
         self.tell_the_world(task, end);
-        self.is_gone(task);
+        self.count_gone(task);
     }
 
     /// The next in line, if it may run on any stack of the default size: new, and with
@@ -145,7 +145,7 @@ impl Scheduler {
                 self.tell_joiner(task);
                 drop_late_locals(raw);
             }
-            self.is_gone(task);
+            self.count_gone(task);
         } else {
             self.bury_run(raw, task, end);
         }
@@ -203,7 +203,7 @@ impl Scheduler {
         self.dispose(raw, task);
         self.tell_the_world(task, end);
         drop_late_locals(raw);
-        self.is_gone(task);
+        self.count_gone(task);
         if task.has(flag::MAIN) {
             self.main_has_ended();
         }

@@ -39,7 +39,7 @@ use crate::probe::{Probe, Probes};
 use crate::reactor::{IoBackend, Reactor};
 use crate::ready::ReadyQueue;
 use crate::snapshot::Snapshot;
-use crate::task::{Children, Hoard, Task, TaskRef, flag};
+use crate::task::{Children, Hoard, Origin, Task, TaskRef, flag};
 use crate::thread_pool::ThreadPool;
 use crate::timers::Timers;
 use crate::unwind::Payload;
@@ -259,7 +259,7 @@ impl Scheduler {
     }
 
     #[inline(always)]
-    fn is_gone(&self, task: &Task) {
+    fn count_gone(&self, task: &Task) {
         let gone = self.gone.get() + 1;
         self.gone.set(gone);
         task.sibling.set(gone as u32);
@@ -414,9 +414,19 @@ impl Scheduler {
     }
 
     /// What a coroutine that is spawned here gets from its surroundings.
-    pub(crate) fn origin(&self, spawned_at: &'static Location<'static>) -> crate::task::Origin {
-        crate::task::Origin {
+    #[inline(always)]
+    pub(crate) fn origin(&self, spawned_at: &'static Location<'static>) -> Origin {
+        Origin {
             parent: self.running().task().id().0,
+            ..self.origin_of_root(spawned_at)
+        }
+    }
+
+    /// The same of one that no coroutine spawns.
+    #[inline(always)]
+    pub(crate) fn origin_of_root(&self, spawned_at: &'static Location<'static>) -> Origin {
+        Origin {
+            parent: 0,
             spawned_at,
             born: self.clock.stamp(),
             name: None,
