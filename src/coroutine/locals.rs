@@ -21,8 +21,8 @@ impl Values {
         if values.get().is_null() {
             values.set(Box::into_raw(Box::<Values>::default()).cast());
         }
-        // SAFETY: made above for this coroutine; freed by `drop_last` only, which
-        // the coroutine calls when its body is over.
+        // SAFETY: made above for this coroutine; freed by `drop_last` only, which the
+        // coroutine calls when its body is over and no `get` or `set` is under way in it.
         unsafe { &*values.get().cast::<Values>() }
     }
 

@@ -300,7 +300,7 @@ impl Raw {
         )
     }
 
-    /// Ends a wait for what it waits for. False if it is not parked.
+    /// Ends a wait, for what it waits for has come. None if it is not parked.
     #[inline(always)]
     pub(crate) fn wake(&self) -> Option<Ready> {
         if self.co().state.get() & STATE != PARKED {

@@ -184,7 +184,7 @@ extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, context: *mut
             SLOT.found[count].store(place, Ordering::Relaxed);
             SLOT.count.store(count + 1, Ordering::Relaxed);
         };
-        // SAFETY: `context` is what the handler was called with.
+        // SAFETY: `context` is what the handler was called with; this is Linux.
         unsafe {
             if let Some(place) = overflow::program_counter(context) {
                 walk_interrupted(place, running.base, note);

@@ -121,7 +121,7 @@ struct Context<Y: 'static, R: 'static, T> {
     outcome: Cell<*mut Outcome<T>>,
 }
 
-/// What the job needs to begin; lies on the stack of `new`.
+/// What the job needs to begin; lies in the frame of `on`.
 struct Launch<Y: 'static, R: 'static, T, F> {
     raw: Raw,
     made_at: &'static Location<'static>,
@@ -343,8 +343,8 @@ impl<Y: 'static, R: 'static, T: 'static> Generator<Y, R, T> {
     }
 
     fn yielder(&self) -> &Yielder<Y, R> {
-        // SAFETY: the context lives until the job has ended, and only then does
-        // the state become `Complete`, in which nobody asks.
+        // SAFETY: the context lives until the job has ended, or for ever; by then the state
+        // is `Complete`, in which nobody asks.
         unsafe { &self.context.as_ref().yielder }
     }
 
@@ -401,7 +401,7 @@ unsafe extern "C" fn job<Y: 'static, R: 'static, T, F>(data: *mut ())
 where
     F: FnOnce(&Yielder<Y, R>) -> T,
 {
-    // SAFETY: as the caller says; `new` waits until we leave.
+    // SAFETY: as the caller says; `on` waits until we leave.
     let launch = unsafe { &mut *data.cast::<Launch<Y, R, T, F>>() };
     // SAFETY: taken once, here.
     let body = unsafe { ManuallyDrop::take(&mut launch.body) };

@@ -342,7 +342,6 @@ impl RawPool {
     /// `InvalidInput` for sizes that cannot be had; any error where the thread
     /// is ending and keeps no pools any more.
     pub(crate) fn of_size(bytes: usize) -> io::Result<Rc<RawPool>> {
-        let ended = || io::Error::other("this thread is ending: no more stacks");
         POOLS
             .try_with(|pools| {
                 let mut pools = pools.list.borrow_mut();
@@ -356,7 +355,7 @@ impl RawPool {
                 pools.push(Rc::clone(&pool));
                 Ok(pool)
             })
-            .unwrap_or_else(|_| Err(ended()))
+            .unwrap_or_else(|_| Err(io::Error::other("this thread is ending: no more stacks")))
     }
 
     /// Whether there is anybody but the list of pools. Gives the warm stacks back

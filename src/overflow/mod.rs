@@ -104,7 +104,7 @@ extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
     };
     let guard = address.and_then(|address| stack::find(address).filter(|s| s.is_guard(address)));
     if let Some(stack) = guard {
-        // SAFETY: the kernel passes the registers of the thread.
+        // SAFETY: `context` is what the kernel has passed to us.
         tell(stack, unsafe { stack_pointer(context) });
     }
     pass_on(signal, info, context);
@@ -169,7 +169,7 @@ fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void
     }
     // The default, once we have returned: the faulting instruction is tried again, and
     // a signal that somebody has sent is sent again. A fault cannot be ignored.
-    // SAFETY: both may be called in a signal handler.
+    // SAFETY: both may be called in a signal handler, to which the kernel has passed `info`.
     unsafe {
         libc::signal(signal, libc::SIG_DFL);
         if (*info).si_code <= 0 && before.sa_sigaction == libc::SIG_DFL {

@@ -9,6 +9,9 @@ use std::rc::Rc;
 use crate::coroutine;
 use crate::generator::raw::{Raw, RawPool};
 
+use super::Scheduler;
+use super::stock::Stock;
+
 /// So many idle stacks are always kept.
 const KEPT: usize = 64;
 /// Of the idle stacks the caches hold so many at most.
@@ -16,9 +19,6 @@ const WARM: usize = 512;
 /// The others are asked for ahead, so many at once, so that the processor looks up many pages
 /// at a time.
 const BATCH: usize = 16;
-
-use super::Scheduler;
-use super::stock::Stock;
 
 pub(super) struct Stacks {
     pool: Rc<RawPool>,

@@ -9,8 +9,8 @@
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
+use super::base_of;
 use super::region::Shape;
-use super::{Stack, base_of};
 
 #[derive(Debug, Default)]
 pub(super) struct Entry {
@@ -98,7 +98,7 @@ pub(crate) struct Found {
     pub(crate) low: usize,
     /// The lowest address that may be used.
     pub(crate) bottom: usize,
-    /// See [`Stack::base`].
+    /// See [`Stack::base`](super::Stack::base).
     pub(crate) base: usize,
 }
 
@@ -119,17 +119,9 @@ pub(crate) fn find(address: usize) -> Option<Found> {
     entries().find_map(|entry| entry.find(address))
 }
 
-impl Stack {
-    /// What the registry knows of this stack.
-    #[cfg(test)]
-    fn found(&self) -> Option<Found> {
-        find(self.base())
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::StackClass;
+    use super::super::{Stack, StackClass};
     use super::*;
 
     #[test]
@@ -137,7 +129,7 @@ mod tests {
         let class = StackClass::new(20_000).unwrap();
         let stacks: Vec<Stack> = (0..100).map(|_| class.take().unwrap()).collect();
         for stack in &stacks {
-            let found = stack.found().unwrap();
+            let found = find(stack.base()).unwrap();
             assert_eq!((found.low, found.base), (stack.low(), stack.base()));
             assert!(found.base - found.bottom >= 20_000);
             assert_eq!(find(found.low), Some(found));
@@ -170,7 +162,7 @@ mod tests {
                     for _ in 0..200 {
                         let class = StackClass::new(4096).unwrap();
                         let stack = class.take().unwrap();
-                        assert_eq!(stack.found().unwrap().base, stack.base());
+                        assert_eq!(find(stack.base()).unwrap().base, stack.base());
                         // SAFETY: nothing runs on this stack.
                         unsafe { class.give_back([stack]) };
                     }

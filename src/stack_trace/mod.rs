@@ -75,8 +75,7 @@ const BOTTOM: usize = 128;
 /// Called in the signal's handler; takes no lock and allocates nothing.
 ///
 /// # Safety
-/// No other thread walks a stack with the help of a library that is not for several
-/// threads; on Linux there is none.
+/// The system's unwinder may be used by several threads at once; that of Linux may.
 pub(crate) unsafe fn walk_interrupted(place: usize, base: usize, mut each: impl FnMut(usize)) {
     let mut count = 0;
     let bottom = base - BOTTOM..base;

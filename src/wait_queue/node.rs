@@ -332,7 +332,7 @@ impl Head {
     /// It has been put into a queue.
     #[inline(always)]
     pub(super) unsafe fn raw(&self) -> Raw {
-        // SAFETY: that was written before.
+        // SAFETY: whoever puts it there has written this before.
         unsafe { self.raw.get().assume_init() }
     }
 
