@@ -1,7 +1,7 @@
 //! `block_on`: any future blocks only its coroutine.
 
 use corobin::{
-    Elapsed, JoinError, Runtime, block_on, handle, now, park, run, sleep, spawn, timeout, yield_now,
+    Elapsed, JoinError, block_on, handle, now, park, run, sleep, spawn, timeout, yield_now,
 };
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending, poll_fn, ready};
@@ -12,6 +12,10 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
+
+#[path = "common/virtual_time.rs"]
+mod virtual_time;
+use virtual_time::{in_virtual_time, secs};
 
 /// Ready once the flag is set; leaves its waker where others find it.
 #[derive(Clone, Default)]
@@ -58,18 +62,6 @@ fn pending_for(mut n: u32) -> impl Future<Output = ()> {
     })
 }
 
-fn secs(n: u64) -> Duration {
-    Duration::from_secs(n)
-}
-
-fn virtual_run<T>(f: impl FnOnce() -> T) -> T {
-    Runtime::builder()
-        .virtual_time(true)
-        .build()
-        .unwrap()
-        .run(f)
-}
-
 #[test]
 fn smoke() {
     run(|| {
@@ -114,7 +106,7 @@ fn a_large_and_aligned_future() {
 
 #[test]
 fn only_its_coroutine_blocks() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Rc::new(RefCell::new(Vec::new()));
         let signal = Signal::default();
         let waiting = spawn({
@@ -186,7 +178,7 @@ fn a_future_that_wakes_itself_for_ever_meets_a_cancel_and_an_expiry() {
 
 #[test]
 fn a_future_may_suspend_its_coroutine_inside_of_its_poll() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let start = now();
         let value = block_on(async {
             sleep(secs(1));
@@ -206,7 +198,7 @@ fn a_future_may_suspend_its_coroutine_inside_of_its_poll() {
 
 #[test]
 fn a_join_handle_is_a_future() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         assert_eq!(block_on(spawn(|| 5)).unwrap(), 5);
         let finished = spawn(|| 6);
         yield_now();
@@ -230,7 +222,7 @@ fn a_join_handle_is_a_future() {
 
 #[test]
 fn the_first_of_two_join_handles_wins_and_the_other_goes_on_detached() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let ended = Rc::new(Cell::new(false));
         let fast = spawn(|| {
             sleep(secs(1));
@@ -270,7 +262,7 @@ fn a_remote_join_handle_is_a_future() {
 
 #[test]
 fn a_cancel_drops_the_future() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let dropped = Rc::new(());
         let child = spawn({
             let inside = dropped.clone();
@@ -291,7 +283,7 @@ fn a_cancel_drops_the_future() {
 
 #[test]
 fn a_timeout_around_it_drops_the_future() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let start = now();
         let dropped = Rc::new(());
         let inside = dropped.clone();

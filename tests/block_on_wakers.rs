@@ -11,6 +11,10 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
+#[path = "common/virtual_time.rs"]
+mod virtual_time;
+use virtual_time::{in_virtual_time, secs};
+
 /// Ready once the flag is set; leaves its waker where others find it.
 #[derive(Clone, Default)]
 struct Signal(Arc<Mutex<(bool, Option<Waker>)>>);
@@ -54,18 +58,6 @@ fn pending_for(mut n: u32) -> impl Future<Output = ()> {
         context.waker().wake_by_ref();
         Poll::Pending
     })
-}
-
-fn secs(n: u64) -> Duration {
-    Duration::from_secs(n)
-}
-
-fn virtual_run<T>(f: impl FnOnce() -> T) -> T {
-    Runtime::builder()
-        .virtual_time(true)
-        .build()
-        .unwrap()
-        .run(f)
 }
 
 #[test]
@@ -123,7 +115,7 @@ fn a_wake_from_another_thread_later() {
 
 #[test]
 fn a_wake_from_another_coroutine() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let signal = Signal::default();
         let start = now();
         spawn({
@@ -246,7 +238,7 @@ fn a_waker_may_outlive_its_run() {
 
 #[test]
 fn a_wake_after_the_future_was_dropped_by_a_cancel() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let signal = Signal::default();
         let child = spawn({
             let signal = signal.clone();

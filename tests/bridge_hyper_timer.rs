@@ -5,6 +5,8 @@
 mod on_drop;
 #[path = "common/polls.rs"]
 mod polls;
+#[path = "common/virtual_time.rs"]
+mod virtual_time;
 
 use std::cell::Cell;
 use std::future::pending;
@@ -17,17 +19,14 @@ use std::time::{Duration, Instant};
 
 use corobin::hyper::{Executor, Timer};
 use corobin::{
-    Elapsed, RunError, Runtime, block_on, gather, run, shield, snapshot, spawn, timeout, yield_now,
+    Elapsed, RunError, block_on, gather, run, shield, snapshot, spawn, timeout, yield_now,
 };
 use hyper::rt::{Executor as _, Sleep, Timer as _};
 use on_drop::OnDrop;
 use polls::{begin, poll_once};
+use virtual_time::virtual_runtime;
 
 const SECOND: Duration = Duration::from_secs(1);
-
-fn virtually() -> Runtime {
-    Runtime::builder().virtual_time(true).build().unwrap()
-}
 
 #[test]
 fn smoke() {
@@ -38,7 +37,7 @@ fn smoke() {
 
 #[test]
 fn sleeps_end_in_time_whatever_their_order() {
-    virtually().run(|| {
+    virtual_runtime().run(|| {
         let begin = corobin::now();
         let sleepers = (0..1000).map(|n: u32| {
             let due = begin + n * 37 % 1000 / 3 * SECOND;
@@ -55,7 +54,7 @@ fn sleeps_end_in_time_whatever_their_order() {
 
 #[test]
 fn one_that_begins_later_may_end_sooner() {
-    virtually().run(|| {
+    virtual_runtime().run(|| {
         let begin = corobin::now();
         let later = spawn(|| block_on(Timer.sleep(10 * SECOND)));
         // Everybody waits.
@@ -69,7 +68,7 @@ fn one_that_begins_later_may_end_sooner() {
 
 #[test]
 fn one_that_is_polled_again_is_woken_once() {
-    virtually().run(|| {
+    virtual_runtime().run(|| {
         let mut sleep = Timer.sleep(SECOND);
         let (poll, first) = poll_once(&mut sleep);
         assert!(poll.is_pending());
@@ -84,7 +83,7 @@ fn one_that_is_polled_again_is_woken_once() {
 
 #[test]
 fn a_dropped_sleep_leaves_nothing_behind() {
-    let mut runtime = virtually();
+    let mut runtime = virtual_runtime();
     let waited = Cell::new(None);
     let end = runtime.try_run(|| {
         let now = corobin::now();
@@ -107,7 +106,7 @@ fn a_dropped_sleep_leaves_nothing_behind() {
 #[test]
 fn a_sleep_is_reset_to_sooner_and_to_later() {
     for polled in [false, true] {
-        virtually().run(|| {
+        virtual_runtime().run(|| {
             let now = corobin::now();
             let mut sleep = Timer.sleep(10 * SECOND);
             for due in [now + 20 * SECOND, now + 5 * SECOND] {
@@ -128,7 +127,7 @@ fn a_sleep_is_reset_to_sooner_and_to_later() {
 
 #[test]
 fn a_sleep_that_is_too_long_for_any_clock_never_ends() {
-    virtually().run(|| {
+    virtual_runtime().run(|| {
         let sleeping = timeout(1_000_000 * SECOND, || block_on(Timer.sleep(Duration::MAX)));
         assert_eq!(sleeping, Err(Elapsed));
     });
@@ -176,7 +175,7 @@ fn a_sleep_may_go_to_other_threads_and_runs() {
 #[test]
 fn what_may_still_sleep_at_the_end_of_a_run_does() {
     let (told, ends) = mpsc::channel();
-    virtually().run(move || {
+    virtual_runtime().run(move || {
         let last = told.clone();
         spawn(move || {
             let begin = corobin::now();
@@ -198,7 +197,7 @@ fn what_may_still_sleep_at_the_end_of_a_run_does() {
 
 #[test]
 fn executed_futures_run_beside_each_other() {
-    virtually().run(|| {
+    virtual_runtime().run(|| {
         let ended = Rc::new(Cell::new(0));
         let begin = corobin::now();
         for _ in 0..10 {

@@ -1,13 +1,14 @@
 //! What `cancel` does to a coroutine, seen from its body, its joiner and its siblings.
 
-use corobin::{
-    Generator, JoinError, JoinHandle, Runtime, is_cancel, now, park, sleep, spawn, yield_now,
-};
+use corobin::{Generator, JoinError, JoinHandle, is_cancel, now, park, sleep, spawn, yield_now};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
 use std::rc::Rc;
-use std::time::Duration;
+
+#[path = "common/virtual_time.rs"]
+mod virtual_time;
+use virtual_time::{in_virtual_time, secs};
 
 type Log = Rc<RefCell<Vec<&'static str>>>;
 
@@ -17,14 +18,6 @@ impl Drop for Note {
     fn drop(&mut self) {
         self.1.borrow_mut().push(self.0);
     }
-}
-
-fn virtual_run<T>(f: impl FnOnce() -> T) -> T {
-    Runtime::builder()
-        .virtual_time(true)
-        .build()
-        .unwrap()
-        .run(f)
 }
 
 fn caught<T>(f: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
@@ -39,13 +32,9 @@ fn assert_cancelled<T: std::fmt::Debug>(result: Result<T, JoinError>) {
     );
 }
 
-fn secs(n: u64) -> Duration {
-    Duration::from_secs(n)
-}
-
 #[test]
 fn smoke() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let child = spawn(park);
         yield_now();
         assert!(!child.is_finished());
@@ -56,7 +45,7 @@ fn smoke() {
 
 #[test]
 fn a_coroutine_that_never_started_drops_its_captures_and_never_runs() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Log::default();
         let ran = Rc::new(Cell::new(false));
         let child = spawn({
@@ -75,7 +64,7 @@ fn a_coroutine_that_never_started_drops_its_captures_and_never_runs() {
 
 #[test]
 fn cancelling_a_finished_coroutine_has_no_effect() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let child = spawn(|| 7);
         yield_now();
         assert!(child.is_finished());
@@ -86,7 +75,7 @@ fn cancelling_a_finished_coroutine_has_no_effect() {
 
 #[test]
 fn cancel_returns_at_once_and_the_target_ends_later() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Log::default();
         let child = spawn({
             let log = log.clone();
@@ -105,7 +94,7 @@ fn cancel_returns_at_once_and_the_target_ends_later() {
 
 #[test]
 fn cancelling_twice_is_cancelling_once() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Log::default();
         let child = spawn({
             let log = log.clone();
@@ -133,7 +122,7 @@ fn destructors_run_innermost_first_across_call_depths() {
             deeper(depth + 1, log);
         }
     }
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Log::default();
         let child = spawn({
             let log = log.clone();
@@ -162,7 +151,7 @@ fn destructors_run_innermost_first_across_call_depths() {
 
 #[test]
 fn a_swallowed_cancel_is_met_again_at_each_later_suspension_point() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let met = Rc::new(Cell::new(0));
         let child = spawn({
             let met = met.clone();
@@ -190,7 +179,7 @@ fn a_swallowed_cancel_is_met_again_at_each_later_suspension_point() {
 
 #[test]
 fn a_cancel_that_is_raised_again_by_the_catcher_ends_as_cancelled() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let child = spawn(|| {
             if let Err(payload) = caught(|| sleep(secs(10))) {
                 assert!(is_cancel(&payload));
@@ -205,7 +194,7 @@ fn a_cancel_that_is_raised_again_by_the_catcher_ends_as_cancelled() {
 
 #[test]
 fn is_cancel_tells_a_cancel_from_any_panic() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let str_payload = caught(|| panic!("no cancel")).unwrap_err();
         assert!(!is_cancel(&str_payload));
         let string_payload =
@@ -230,7 +219,7 @@ fn is_cancel_tells_a_cancel_from_any_panic() {
 
 #[test]
 fn a_panic_is_not_turned_into_a_cancel() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let child = spawn(|| -> () {
             park();
             panic_any("own payload");
@@ -249,7 +238,7 @@ fn a_panic_is_not_turned_into_a_cancel() {
 
 #[test]
 fn a_coroutine_may_cancel_itself_and_goes_on_to_its_next_suspension_point() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let own: Rc<RefCell<Option<JoinHandle<()>>>> = Rc::default();
         let log = Log::default();
         let child = spawn({
@@ -272,7 +261,7 @@ fn a_coroutine_may_cancel_itself_and_goes_on_to_its_next_suspension_point() {
 
 #[test]
 fn a_body_that_never_suspends_again_returns_its_value() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let own: Rc<RefCell<Option<JoinHandle<i32>>>> = Rc::default();
         let child = spawn({
             let own = own.clone();
@@ -290,7 +279,7 @@ fn a_body_that_never_suspends_again_returns_its_value() {
 
 #[test]
 fn a_cancelled_joiner_leaves_the_joined_coroutine_running() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Log::default();
         let target = spawn({
             let log = log.clone();
@@ -311,7 +300,7 @@ fn a_cancelled_joiner_leaves_the_joined_coroutine_running() {
 
 #[test]
 fn a_cancel_passes_through_a_generator_and_completes_it() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Log::default();
         let generator = Rc::new(RefCell::new(Generator::<u32>::new({
             let log = log.clone();
@@ -342,7 +331,7 @@ fn a_cancel_passes_through_a_generator_and_completes_it() {
 
 #[test]
 fn a_cancelled_sleep_leaves_no_timer_behind() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let start = now();
         let child = spawn(|| sleep(secs(10_000)));
         yield_now();
@@ -356,7 +345,7 @@ fn a_cancelled_sleep_leaves_no_timer_behind() {
 #[test]
 fn everything_unscoped_is_cancelled_when_the_main_coroutine_returns() {
     let log = Log::default();
-    virtual_run({
+    in_virtual_time({
         let log = log.clone();
         move || {
             for name in ["a", "b"] {

@@ -1,28 +1,22 @@
 //! Destructors that suspend, spawn, join and time out while their coroutine unwinds.
 
 use corobin::{
-    Generator, JoinError, RunError, Runtime, block_on, gather, now, park, scope, shield, sleep,
-    spawn, to_thread, yield_now,
+    Generator, JoinError, RunError, block_on, gather, now, park, scope, shield, sleep, spawn,
+    to_thread, yield_now,
 };
 use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
-use std::time::Duration;
 
 #[path = "common/on_drop.rs"]
 mod on_drop;
 use on_drop::OnDrop;
+#[path = "common/virtual_time.rs"]
+mod virtual_time;
+use virtual_time::{in_virtual_time, secs, virtual_runtime};
 
 type Log = Rc<RefCell<Vec<String>>>;
-
-fn virtual_run<T>(f: impl FnOnce() -> T) -> T {
-    Runtime::builder()
-        .virtual_time(true)
-        .build()
-        .unwrap()
-        .run(f)
-}
 
 fn caught<T>(f: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
     catch_unwind(AssertUnwindSafe(f))
@@ -36,17 +30,13 @@ fn assert_cancelled<T: std::fmt::Debug>(result: Result<T, JoinError>) {
     );
 }
 
-fn secs(n: u64) -> Duration {
-    Duration::from_secs(n)
-}
-
 fn say(log: &Log, what: impl Into<String>) {
     log.borrow_mut().push(what.into());
 }
 
 /// Parks a coroutine under a destructor that runs `in_drop`, cancels it and joins it.
 fn cancel_with(in_drop: impl FnMut() + 'static) {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let child = spawn(|| {
             let _guard = OnDrop(in_drop);
             park();
@@ -71,7 +61,7 @@ fn smoke() {
 
 #[test]
 fn others_run_while_a_destructor_waits() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Log::default();
         let child = spawn({
             let log = log.clone();
@@ -188,7 +178,7 @@ fn a_panicking_child_of_a_destructor_is_joined_as_usual() {
 fn a_destructor_may_suspend_while_the_main_coroutine_unwinds() {
     let log = Log::default();
     let payload = caught(|| {
-        virtual_run(|| {
+        in_virtual_time(|| {
             let other = spawn({
                 let log = log.clone();
                 move || {
@@ -215,7 +205,7 @@ fn a_destructor_may_suspend_while_the_main_coroutine_unwinds() {
 fn a_destructor_may_suspend_in_the_clean_up_at_the_end_of_a_run() {
     let log = Log::default();
     let inner = log.clone();
-    virtual_run(move || {
+    in_virtual_time(move || {
         spawn(move || {
             let _guard = OnDrop(|| {
                 sleep(secs(2));
@@ -238,7 +228,7 @@ fn a_destructor_may_suspend_in_the_clean_up_at_the_end_of_a_run() {
 fn a_destructor_may_suspend_in_the_unwinding_of_a_deadlock() {
     let log = Log::default();
     let inner = log.clone();
-    let mut runtime = Runtime::builder().virtual_time(true).build().unwrap();
+    let mut runtime = virtual_runtime();
     let result = runtime.try_run(move || {
         let _guard = OnDrop(|| {
             sleep(secs(2));
@@ -252,7 +242,7 @@ fn a_destructor_may_suspend_in_the_unwinding_of_a_deadlock() {
 
 #[test]
 fn a_cancel_inside_of_an_ordinary_destructor_unwinds_from_there() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Log::default();
         let child = spawn({
             let log = log.clone();
@@ -275,7 +265,7 @@ fn a_cancel_inside_of_an_ordinary_destructor_unwinds_from_there() {
 
 #[test]
 fn captures_that_were_never_started_may_suspend_in_their_destructors() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Log::default();
         let inner = log.clone();
         let guard = OnDrop(move || {
@@ -292,7 +282,7 @@ fn captures_that_were_never_started_may_suspend_in_their_destructors() {
 
 #[test]
 fn a_panic_of_captures_that_were_never_started_is_one_of_the_body() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let guard = OnDrop(|| panic!("in the destructor of a capture"));
         let child = spawn(move || drop(guard));
         child.cancel();
@@ -335,7 +325,7 @@ fn a_generator_may_be_used_and_suspended_in_a_destructor() {
 
 #[test]
 fn a_generator_closed_by_the_unwinding_may_suspend_in_its_destructors() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Log::default();
         let child = spawn({
             let log = log.clone();

@@ -1,25 +1,19 @@
 //! Nothing is raised across a destructor that runs while its coroutine unwinds.
 
-use corobin::{JoinError, Runtime, is_cancel, now, park, sleep, spawn, timeout, yield_now};
+use corobin::{JoinError, is_cancel, now, park, sleep, spawn, timeout, yield_now};
 use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
-use std::time::Duration;
 
 #[path = "common/on_drop.rs"]
 mod on_drop;
 use on_drop::OnDrop;
+#[path = "common/virtual_time.rs"]
+mod virtual_time;
+use virtual_time::{in_virtual_time, secs};
 
 type Log = Rc<RefCell<Vec<String>>>;
-
-fn virtual_run<T>(f: impl FnOnce() -> T) -> T {
-    Runtime::builder()
-        .virtual_time(true)
-        .build()
-        .unwrap()
-        .run(f)
-}
 
 fn caught<T>(f: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
     catch_unwind(AssertUnwindSafe(f))
@@ -33,17 +27,13 @@ fn assert_cancelled<T: std::fmt::Debug>(result: Result<T, JoinError>) {
     );
 }
 
-fn secs(n: u64) -> Duration {
-    Duration::from_secs(n)
-}
-
 fn say(log: &Log, what: impl Into<String>) {
     log.borrow_mut().push(what.into());
 }
 
 /// Parks a coroutine under a destructor that runs `in_drop`, cancels it and joins it.
 fn cancel_with(in_drop: impl FnMut() + 'static) {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let child = spawn(|| {
             let _guard = OnDrop(in_drop);
             park();
@@ -66,7 +56,7 @@ fn smoke() {
 
 #[test]
 fn a_second_cancel_does_not_cut_a_destructor_short() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Log::default();
         let start = now();
         let child = spawn({
@@ -94,7 +84,7 @@ fn a_second_cancel_does_not_cut_a_destructor_short() {
 
 #[test]
 fn a_cancel_during_the_unwinding_of_a_panic_waits_for_its_end() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Log::default();
         let start = now();
         let child = spawn({
@@ -126,7 +116,7 @@ fn a_cancel_during_the_unwinding_of_a_panic_waits_for_its_end() {
 
 #[test]
 fn an_expiry_does_not_cut_a_destructor_short() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Log::default();
         let start = now();
         let child = spawn({
@@ -157,7 +147,7 @@ fn an_expiry_does_not_cut_a_destructor_short() {
 
 #[test]
 fn an_outer_expiry_waits_for_the_unwinding_of_an_inner_one() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Log::default();
         let start = now();
         let outer = timeout(secs(2), || {

@@ -6,7 +6,10 @@ use corobin::{
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
-use std::time::Duration;
+
+#[path = "common/virtual_time.rs"]
+mod virtual_time;
+use virtual_time::{in_virtual_time, secs};
 
 thread_local! {
     static HOOK_CALLS: Cell<u32> = const { Cell::new(0) };
@@ -25,16 +28,8 @@ fn hook_calls_in(f: impl FnOnce()) -> u32 {
         }));
     });
     HOOK_CALLS.set(0);
-    Runtime::builder()
-        .virtual_time(true)
-        .build()
-        .unwrap()
-        .run(f);
+    in_virtual_time(f);
     HOOK_CALLS.get()
-}
-
-fn secs(n: u64) -> Duration {
-    Duration::from_secs(n)
 }
 
 struct YieldsInDrop;

@@ -1,7 +1,7 @@
 //! `std::thread::panicking()` belongs to the stack that unwinds: nobody else ever sees it.
 
 use corobin::{
-    JoinError, JoinHandle, Runtime, park, run, scope, sleep, spawn, timeout, to_thread, yield_now,
+    JoinError, JoinHandle, park, run, scope, sleep, spawn, timeout, to_thread, yield_now,
 };
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -13,6 +13,9 @@ use std::time::Duration;
 #[path = "common/on_drop.rs"]
 mod on_drop;
 use on_drop::OnDrop;
+#[path = "common/virtual_time.rs"]
+mod virtual_time;
+use virtual_time::in_virtual_time;
 
 type Seen = Rc<RefCell<Vec<bool>>>;
 
@@ -31,11 +34,7 @@ fn expect_panics() {
 
 fn virtual_run<T>(f: impl FnOnce() -> T) -> T {
     expect_panics();
-    let result = Runtime::builder()
-        .virtual_time(true)
-        .build()
-        .unwrap()
-        .run(f);
+    let result = in_virtual_time(f);
     assert_balanced();
     result
 }

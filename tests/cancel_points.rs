@@ -1,8 +1,8 @@
 //! A cancel at each kind of suspension point: while it waits, and pending before it was reached.
 
 use corobin::{
-    JoinError, JoinHandle, Runtime, block_on, current, gather, interval, is_cancel, now, park,
-    scope, sleep, sleep_until, spawn, timeout, to_thread, yield_now,
+    JoinError, JoinHandle, block_on, current, gather, interval, is_cancel, now, park, scope, sleep,
+    sleep_until, spawn, timeout, to_thread, yield_now,
 };
 use std::cell::RefCell;
 use std::future::{Future, pending, ready};
@@ -14,6 +14,10 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+#[path = "common/virtual_time.rs"]
+mod virtual_time;
+use virtual_time::in_virtual_time;
+
 type Log = Rc<RefCell<Vec<&'static str>>>;
 
 struct Note(&'static str, Log);
@@ -22,14 +26,6 @@ impl Drop for Note {
     fn drop(&mut self) {
         self.1.borrow_mut().push(self.0);
     }
-}
-
-fn virtual_run<T>(f: impl FnOnce() -> T) -> T {
-    Runtime::builder()
-        .virtual_time(true)
-        .build()
-        .unwrap()
-        .run(f)
 }
 
 #[track_caller]
@@ -42,7 +38,7 @@ fn assert_cancelled<T: std::fmt::Debug>(result: Result<T, JoinError>) {
 
 /// Cancels a coroutine that waits in `wait`: nothing after the wait may run.
 fn cancel_while_in(wait: impl FnOnce() + 'static) {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Log::default();
         let start = now();
         let child = spawn({
@@ -66,7 +62,7 @@ fn cancel_while_in(wait: impl FnOnce() + 'static) {
 
 /// Runs `point` in a coroutine that has a cancel pending: it must raise although it need not wait.
 fn cancel_pending_before(point: impl FnOnce() + 'static) {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let own: Rc<RefCell<Option<JoinHandle<bool>>>> = Rc::default();
         let child = spawn({
             let own = own.clone();
@@ -200,7 +196,7 @@ fn while_inside_of_a_timeout() {
 fn while_in_to_thread_the_frame_is_kept_until_the_thread_is_done() {
     let release = Arc::new(AtomicBool::new(false));
     let started = Arc::new(AtomicBool::new(false));
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Log::default();
         let child = spawn({
             let log = log.clone();
@@ -236,7 +232,7 @@ fn while_in_to_thread_the_frame_is_kept_until_the_thread_is_done() {
 fn a_cancelled_to_thread_that_ran_returns_its_value_first() {
     let release = Arc::new(AtomicBool::new(false));
     let started = Arc::new(AtomicBool::new(false));
-    virtual_run(|| {
+    in_virtual_time(|| {
         let value = Rc::new(RefCell::new(None));
         let child = spawn({
             let value = value.clone();
@@ -266,7 +262,7 @@ fn a_cancelled_to_thread_that_ran_returns_its_value_first() {
 
 #[test]
 fn a_join_that_was_woken_with_its_result_returns_it_first() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let value = Rc::new(RefCell::new(None));
         let target = spawn(|| {
             park();
@@ -323,7 +319,7 @@ fn pending_before_a_tick() {
 
 #[test]
 fn pending_before_a_join_of_a_finished_coroutine() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let finished = spawn(|| 5);
         yield_now();
         assert!(finished.is_finished());
@@ -372,7 +368,7 @@ fn a_cancel_drops_the_future_in_block_on() {
             Poll::Pending
         }
     }
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Log::default();
         let child = spawn({
             let log = log.clone();
@@ -398,7 +394,7 @@ fn a_cancel_after_an_unpark_comes_before_the_end_that_is_waited_for() {
         |other| drop(block_on(other)),
     ];
     for wait in waits {
-        virtual_run(|| {
+        in_virtual_time(|| {
             let other = spawn(park);
             let end = other.coroutine().clone();
             let returned = Rc::new(RefCell::new(false));

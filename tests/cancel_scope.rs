@@ -1,9 +1,12 @@
 //! Cancels that meet a `scope` or a `gather`, and what becomes of the children.
 
-use corobin::{JoinError, Runtime, gather, now, park, scope, sleep, spawn, yield_now};
+use corobin::{JoinError, gather, now, park, scope, sleep, spawn, yield_now};
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Duration;
+
+#[path = "common/virtual_time.rs"]
+mod virtual_time;
+use virtual_time::{in_virtual_time, secs};
 
 type Log = Rc<RefCell<Vec<&'static str>>>;
 
@@ -15,14 +18,6 @@ impl Drop for Note {
     }
 }
 
-fn virtual_run<T>(f: impl FnOnce() -> T) -> T {
-    Runtime::builder()
-        .virtual_time(true)
-        .build()
-        .unwrap()
-        .run(f)
-}
-
 #[track_caller]
 fn assert_cancelled<T: std::fmt::Debug>(result: Result<T, JoinError>) {
     assert!(
@@ -31,13 +26,9 @@ fn assert_cancelled<T: std::fmt::Debug>(result: Result<T, JoinError>) {
     );
 }
 
-fn secs(n: u64) -> Duration {
-    Duration::from_secs(n)
-}
-
 #[test]
 fn smoke() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let owner = spawn(|| {
             scope(|s| {
                 s.spawn(park);
@@ -51,7 +42,7 @@ fn smoke() {
 
 #[test]
 fn a_cancelled_gatherer_cancels_what_it_gathers() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Log::default();
         let children: Vec<_> = ["a", "b", "c"]
             .into_iter()
@@ -88,7 +79,7 @@ fn a_cancelled_scope_cancels_its_children_and_waits_for_them() {
             self.0.borrow_mut().push("child unwound");
         }
     }
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Log::default();
         let start = now();
         let owner = spawn({
@@ -115,7 +106,7 @@ fn a_cancelled_scope_cancels_its_children_and_waits_for_them() {
 
 #[test]
 fn a_scope_whose_body_returned_unwinds_after_its_children_ended() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Log::default();
         let owner = spawn({
             let log = log.clone();
@@ -140,7 +131,7 @@ fn a_scope_whose_body_returned_unwinds_after_its_children_ended() {
 
 #[test]
 fn cancelling_one_scoped_child_leaves_its_siblings_and_the_body_alone() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let value = scope(|s| {
             let doomed = s.spawn(park);
             let sibling = s.spawn(|| {
@@ -158,7 +149,7 @@ fn cancelling_one_scoped_child_leaves_its_siblings_and_the_body_alone() {
 
 #[test]
 fn scope_cancel_cancels_all_children_but_not_the_body() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Log::default();
         scope(|s| {
             let children: Vec<_> = ["a", "b"]

@@ -8,14 +8,13 @@ use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 use std::rc::Rc;
-use std::time::Duration;
+
+#[path = "common/virtual_time.rs"]
+mod virtual_time;
+use virtual_time::{secs, virtual_runtime};
 
 /// How the workers of [`schedule`] took turns.
 type Order = Vec<(usize, usize)>;
-
-fn secs(n: u64) -> Duration {
-    Duration::from_secs(n)
-}
 
 /// Five workers that yield between their steps note who ran when.
 fn schedule() -> Order {
@@ -111,7 +110,7 @@ fn smoke() {
 
 #[test]
 fn without_a_seed_the_schedule_is_round_robin() {
-    let mut runtime = Runtime::builder().virtual_time(true).build().unwrap();
+    let mut runtime = virtual_runtime();
     assert_eq!(runtime.run(schedule), round_robin());
     assert_eq!(runtime.run(schedule), round_robin());
 }
@@ -323,7 +322,7 @@ fn printed_order(test: &str, seed: Option<&str>) -> String {
 #[test]
 #[ignore = "a child process of other tests"]
 fn child_prints_the_schedule_of_a_plain_runtime() {
-    let mut runtime = Runtime::builder().virtual_time(true).build().unwrap();
+    let mut runtime = virtual_runtime();
     println!("order: {:?}", runtime.run(schedule));
 }
 

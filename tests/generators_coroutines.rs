@@ -6,7 +6,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use corobin::GeneratorState::{Complete, Yielded};
-use corobin::{Elapsed, Generator, JoinError, Runtime, Yielder, sleep, spawn, timeout, yield_now};
+use corobin::{Elapsed, Generator, JoinError, Yielder, sleep, spawn, timeout, yield_now};
+
+#[path = "common/virtual_time.rs"]
+mod virtual_time;
+use virtual_time::in_virtual_time;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -26,14 +30,6 @@ fn entries(trail: &Trail) -> Vec<String> {
 
 fn note(trail: &Trail, entry: impl Into<String>) {
     trail.borrow_mut().push(entry.into());
-}
-
-fn in_virtual_time<T>(f: impl FnOnce() -> T) -> T {
-    Runtime::builder()
-        .virtual_time(true)
-        .build()
-        .unwrap()
-        .run(f)
 }
 
 fn slow_counter(pause: Duration) -> Generator<u32> {

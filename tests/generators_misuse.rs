@@ -8,7 +8,11 @@ use std::sync::Once;
 use std::time::Duration;
 
 use corobin::GeneratorState::{Complete, Yielded};
-use corobin::{Generator, JoinHandle, Runtime, ScopedJoinHandle, Yielder};
+use corobin::{Generator, JoinHandle, ScopedJoinHandle, Yielder};
+
+#[path = "common/virtual_time.rs"]
+mod virtual_time;
+use virtual_time::in_virtual_time;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -45,14 +49,6 @@ fn panic_message<T>(f: impl FnOnce() -> T) -> String {
         Ok(_) => panic!("no panic"),
         Err(payload) => text(payload).to_lowercase(),
     }
-}
-
-fn in_virtual_time<T>(f: impl FnOnce() -> T) -> T {
-    Runtime::builder()
-        .virtual_time(true)
-        .build()
-        .unwrap()
-        .run(f)
 }
 
 fn one_two_three() -> Generator<u32, &'static str, Vec<&'static str>> {

@@ -8,11 +8,14 @@ use std::thread::panicking;
 use std::time::Duration;
 
 use corobin::GeneratorState::{Complete, Yielded};
-use corobin::{Generator, Runtime, Yielder, sleep, spawn, yield_now};
+use corobin::{Generator, Yielder, sleep, spawn, yield_now};
 
 #[path = "common/on_drop.rs"]
 mod on_drop;
 use on_drop::OnDrop;
+#[path = "common/virtual_time.rs"]
+mod virtual_time;
+use virtual_time::in_virtual_time;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -24,14 +27,6 @@ fn entries(trail: &Trail) -> Vec<String> {
 
 fn note(trail: &Trail, entry: impl Into<String>) {
     trail.borrow_mut().push(entry.into());
-}
-
-fn in_virtual_time<T>(f: impl FnOnce() -> T) -> T {
-    Runtime::builder()
-        .virtual_time(true)
-        .build()
-        .unwrap()
-        .run(f)
 }
 
 fn unwind(f: impl FnOnce()) {

@@ -4,19 +4,17 @@ use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::time::Duration;
 
-use corobin::{Runtime, is_cancel, race, run, sleep, yield_now};
+use corobin::{is_cancel, race, run, sleep, yield_now};
 
 #[path = "common/on_drop.rs"]
 mod on_drop;
 use on_drop::OnDrop;
+#[path = "common/virtual_time.rs"]
+mod virtual_time;
+use virtual_time::in_virtual_time;
 
 fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
-}
-
-fn virtually<T>(f: impl FnOnce() -> T) -> T {
-    let mut runtime = Runtime::builder().virtual_time(true).build().unwrap();
-    runtime.run(f)
 }
 
 /// What `f` panics with.
@@ -26,7 +24,7 @@ fn raised(f: impl FnOnce() -> u32) -> Box<dyn std::any::Any + Send> {
 
 #[test]
 fn a_tuple_an_array_and_a_vec() {
-    virtually(|| {
+    in_virtual_time(|| {
         let arm = |n: u64| {
             move || {
                 sleep(ms(n));
@@ -55,7 +53,7 @@ fn without_a_closure_it_panics() {
 
 #[test]
 fn the_losers_are_cancelled_and_waited_for() {
-    virtually(|| {
+    in_virtual_time(|| {
         let log = RefCell::new(Vec::new());
         let loser = |name: &'static str, ends_after: u64| {
             let log = &log;

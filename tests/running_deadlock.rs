@@ -11,6 +11,10 @@ use corobin::{
     shield, sleep, spawn, to_thread, yield_now,
 };
 
+#[path = "common/virtual_time.rs"]
+mod virtual_time;
+use virtual_time::virtual_runtime;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 type Trail = Rc<RefCell<Vec<String>>>;
@@ -35,10 +39,6 @@ fn sorted(trail: &Trail) -> Vec<String> {
 
 fn note(trail: &Trail, entry: impl Into<String>) {
     trail.borrow_mut().push(entry.into());
-}
-
-fn virtual_runtime() -> Runtime {
-    Runtime::builder().virtual_time(true).build().unwrap()
 }
 
 fn deadlock_of<T>(f: impl FnOnce() -> T) -> Snapshot {

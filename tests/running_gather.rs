@@ -6,9 +6,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use corobin::{
-    Elapsed, JoinError, JoinHandle, Runtime, as_completed, gather, gather_results, now, park, run,
-    sleep, spawn, timeout, yield_now,
+    Elapsed, JoinError, JoinHandle, as_completed, gather, gather_results, now, park, run, sleep,
+    spawn, timeout, yield_now,
 };
+
+#[path = "common/virtual_time.rs"]
+mod virtual_time;
+use virtual_time::in_virtual_time;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -34,14 +38,6 @@ fn sorted(trail: &Trail) -> Vec<String> {
 
 fn note(trail: &Trail, entry: impl Into<String>) {
     trail.borrow_mut().push(entry.into());
-}
-
-fn in_virtual_time<T>(f: impl FnOnce() -> T) -> T {
-    Runtime::builder()
-        .virtual_time(true)
-        .build()
-        .unwrap()
-        .run(f)
 }
 
 fn after(seconds: u32) -> JoinHandle<u32> {

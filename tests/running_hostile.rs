@@ -8,8 +8,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use corobin::{
-    JoinError, JoinHandle, Runtime, current, gather, park, run, sleep, spawn, timeout, yield_now,
+    JoinError, JoinHandle, current, gather, park, run, sleep, spawn, timeout, yield_now,
 };
+
+#[path = "common/virtual_time.rs"]
+mod virtual_time;
+use virtual_time::in_virtual_time;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -17,14 +21,6 @@ thread_local!(static SEEN: RefCell<Vec<String>> = const { RefCell::new(Vec::new(
 
 fn see(entry: impl Into<String>) {
     SEEN.with_borrow_mut(|seen| seen.push(entry.into()));
-}
-
-fn in_virtual_time<T>(f: impl FnOnce() -> T) -> T {
-    Runtime::builder()
-        .virtual_time(true)
-        .build()
-        .unwrap()
-        .run(f)
 }
 
 /// Suspends in its destructor, in every way that there is.

@@ -8,9 +8,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use corobin::{
-    Builder, Generator, JoinError, Runtime, ScopedJoinHandle, Yielder, current, now, park, run,
-    scope, sleep, spawn, yield_now,
+    Builder, Generator, JoinError, ScopedJoinHandle, Yielder, current, now, park, run, scope,
+    sleep, spawn, yield_now,
 };
+
+#[path = "common/virtual_time.rs"]
+mod virtual_time;
+use virtual_time::in_virtual_time;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -30,14 +34,6 @@ fn entries(trail: &Trail) -> Vec<String> {
 
 fn note(trail: &Trail, entry: impl Into<String>) {
     trail.borrow_mut().push(entry.into());
-}
-
-fn in_virtual_time<T>(f: impl FnOnce() -> T) -> T {
-    Runtime::builder()
-        .virtual_time(true)
-        .build()
-        .unwrap()
-        .run(f)
 }
 
 #[test]

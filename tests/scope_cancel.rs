@@ -7,13 +7,15 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use corobin::{
-    Elapsed, JoinError, RunError, Runtime, now, park, scope, shield, sleep, spawn, timeout,
-    yield_now,
+    Elapsed, JoinError, RunError, now, park, scope, shield, sleep, spawn, timeout, yield_now,
 };
 
 #[path = "common/on_drop.rs"]
 mod on_drop;
 use on_drop::OnDrop;
+#[path = "common/virtual_time.rs"]
+mod virtual_time;
+use virtual_time::{in_virtual_time, virtual_runtime};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -39,14 +41,6 @@ fn sorted(trail: &Trail) -> Vec<String> {
 
 fn note(trail: &Trail, entry: impl Into<String>) {
     trail.borrow_mut().push(entry.into());
-}
-
-fn virtual_runtime() -> Runtime {
-    Runtime::builder().virtual_time(true).build().unwrap()
-}
-
-fn in_virtual_time<T>(f: impl FnOnce() -> T) -> T {
-    virtual_runtime().run(f)
 }
 
 fn caught<T>(f: impl FnOnce() -> T) -> Box<dyn Any + Send> {

@@ -6,12 +6,15 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use corobin::{
-    Elapsed, JoinError, Runtime, now, park, run, scope, shield, sleep, spawn, timeout, yield_now,
+    Elapsed, JoinError, now, park, run, scope, shield, sleep, spawn, timeout, yield_now,
 };
 
 #[path = "common/on_drop.rs"]
 mod on_drop;
 use on_drop::OnDrop;
+#[path = "common/virtual_time.rs"]
+mod virtual_time;
+use virtual_time::in_virtual_time;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -31,14 +34,6 @@ fn entries(trail: &Trail) -> Vec<String> {
 
 fn note(trail: &Trail, entry: impl Into<String>) {
     trail.borrow_mut().push(entry.into());
-}
-
-fn in_virtual_time<T>(f: impl FnOnce() -> T) -> T {
-    Runtime::builder()
-        .virtual_time(true)
-        .build()
-        .unwrap()
-        .run(f)
 }
 
 /// A scope whose children sleep and compute; says what came out.

@@ -6,11 +6,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
 use std::sync::Once;
 use std::time::Duration;
 
-use corobin::{JoinError, Runtime, is_cancel, park, run, scope, sleep, spawn, yield_now};
+use corobin::{JoinError, is_cancel, park, run, scope, sleep, spawn, yield_now};
 
 #[path = "common/on_drop.rs"]
 mod on_drop;
 use on_drop::OnDrop;
+#[path = "common/virtual_time.rs"]
+mod virtual_time;
+use virtual_time::in_virtual_time;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -36,14 +39,6 @@ fn sorted(trail: &Trail) -> Vec<String> {
 
 fn note(trail: &Trail, entry: impl Into<String>) {
     trail.borrow_mut().push(entry.into());
-}
-
-fn in_virtual_time<T>(f: impl FnOnce() -> T) -> T {
-    Runtime::builder()
-        .virtual_time(true)
-        .build()
-        .unwrap()
-        .run(f)
 }
 
 fn caught<T>(f: impl FnOnce() -> T) -> Box<dyn Any + Send> {

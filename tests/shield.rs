@@ -2,27 +2,21 @@
 
 use corobin::sync::{Event, Mutex, channel};
 use corobin::{
-    Elapsed, JoinError, Runtime, gather, is_cancel, now, park, scope, select, shield, sleep, spawn,
-    timeout, to_thread, yield_now,
+    Elapsed, JoinError, gather, is_cancel, now, park, scope, select, shield, sleep, spawn, timeout,
+    to_thread, yield_now,
 };
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
-use std::time::Duration;
 
 #[path = "common/on_drop.rs"]
 mod on_drop;
 use on_drop::OnDrop;
+#[path = "common/virtual_time.rs"]
+mod virtual_time;
+use virtual_time::{in_virtual_time, secs};
 
 type Log = Rc<RefCell<Vec<String>>>;
-
-fn virtual_run<T>(f: impl FnOnce() -> T) -> T {
-    Runtime::builder()
-        .virtual_time(true)
-        .build()
-        .unwrap()
-        .run(f)
-}
 
 #[track_caller]
 fn assert_cancelled<T: std::fmt::Debug>(result: Result<T, JoinError>) {
@@ -32,17 +26,13 @@ fn assert_cancelled<T: std::fmt::Debug>(result: Result<T, JoinError>) {
     );
 }
 
-fn secs(n: u64) -> Duration {
-    Duration::from_secs(n)
-}
-
 fn say(log: &Log, what: impl Into<String>) {
     log.borrow_mut().push(what.into());
 }
 
 /// Runs `body` in a coroutine that is cancelled after a second; it must end as cancelled.
 fn cancel_after_a_second(body: impl FnOnce(&Log) + 'static) -> Vec<String> {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Log::default();
         let child = spawn({
             let log = log.clone();
@@ -70,7 +60,7 @@ fn smoke() {
 
 #[test]
 fn the_value_of_a_shield_is_the_value_of_its_body_and_may_borrow() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let mut number = 1;
         let borrowed = shield(|| {
             yield_now();
@@ -84,7 +74,7 @@ fn the_value_of_a_shield_is_the_value_of_its_body_and_may_borrow() {
 
 #[test]
 fn outside_of_cancels_a_shield_changes_nothing() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let start = now();
         shield(|| sleep(secs(2)));
         assert_eq!(now() - start, secs(2));
@@ -134,7 +124,7 @@ fn a_cancel_pending_before_the_shield_waits_too() {
 
 #[test]
 fn an_expiry_from_outside_waits_too() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Log::default();
         let start = now();
         let result = timeout(secs(1), || {
@@ -181,7 +171,7 @@ fn a_timeout_opened_inside_works() {
 
 #[test]
 fn a_timeout_inside_of_a_shield_does_not_let_the_outer_expiry_in() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Log::default();
         let start = now();
         let outer = timeout(secs(1), || {
@@ -201,7 +191,7 @@ fn a_timeout_inside_of_a_shield_does_not_let_the_outer_expiry_in() {
 
 #[test]
 fn after_a_shield_the_innermost_of_the_expired_is_raised_first() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Log::default();
         let start = now();
         let outer = timeout(secs(1), || {
@@ -242,7 +232,7 @@ fn a_nested_shield_ends_with_the_outermost() {
 
 #[test]
 fn a_shield_inside_of_a_timeout_inside_of_a_shield() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Log::default();
         let start = now();
         let child = spawn({
@@ -274,7 +264,7 @@ fn a_shield_inside_of_a_timeout_inside_of_a_shield() {
 
 #[test]
 fn a_shield_does_not_cover_the_coroutines_it_spawns() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         shield(|| {
             let child = spawn(park);
             yield_now();
@@ -314,7 +304,7 @@ fn a_shielded_scope_is_not_interrupted_nor_are_its_children() {
 fn the_end_of_the_run_waits_for_a_shield() {
     let log = Log::default();
     let inner = log.clone();
-    virtual_run(move || {
+    in_virtual_time(move || {
         spawn(move || {
             shield(|| {
                 sleep(secs(5));
@@ -416,9 +406,9 @@ fn dance() -> Vec<String> {
 /// While something is due somewhere, everybody has to ask for more.
 #[test]
 fn what_is_held_off_in_one_changes_nothing_for_the_others() {
-    let plain = virtual_run(dance);
+    let plain = in_virtual_time(dance);
     assert!(plain.len() > 50, "{plain:?}");
-    let beside = virtual_run(|| {
+    let beside = in_virtual_time(|| {
         let gate = Rc::new(Event::new());
         let waits = gate.clone();
         let held = spawn(move || {

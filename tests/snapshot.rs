@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::hint::black_box;
 use std::rc::Rc;
-use std::time::Duration;
 
 use corobin::sync::Mutex;
 use corobin::{
@@ -14,15 +13,9 @@ use corobin::{
 #[path = "common/on_drop.rs"]
 mod on_drop;
 use on_drop::OnDrop;
-
-fn secs(n: u64) -> Duration {
-    Duration::from_secs(n)
-}
-
-fn virtually<T>(f: impl FnOnce() -> T) -> T {
-    let mut runtime = Runtime::builder().virtual_time(true).build().unwrap();
-    runtime.run(f)
-}
+#[path = "common/virtual_time.rs"]
+mod virtual_time;
+use virtual_time::{in_virtual_time, secs};
 
 fn named(name: &str, f: impl FnOnce() + 'static) -> JoinHandle<()> {
     Builder::new().name(name).spawn(f).unwrap()
@@ -100,7 +93,7 @@ fn smoke() {
 
 #[test]
 fn each_state_is_told() {
-    let snapshot = virtually(|| {
+    let snapshot = in_virtual_time(|| {
         named("parked", park);
         named("ready", yield_now);
         yield_now();
@@ -118,7 +111,7 @@ fn each_state_is_told() {
 
 #[test]
 fn one_that_was_woken_waits_no_more() {
-    let snapshot = virtually(|| {
+    let snapshot = in_virtual_time(|| {
         let woken = named("woken", park);
         yield_now();
         woken.coroutine().unpark();
@@ -131,7 +124,7 @@ fn one_that_was_woken_waits_no_more() {
 
 #[test]
 fn ages_and_waits_are_told() {
-    let snapshot = virtually(|| {
+    let snapshot = in_virtual_time(|| {
         sleep(secs(5));
         named("old", || {
             sleep(secs(10));
@@ -243,7 +236,7 @@ fn next_of(generator: &mut Generator<()>) {
 
 #[test]
 fn a_destructor_that_waits_is_shown() {
-    let snapshot = virtually(|| {
+    let snapshot = in_virtual_time(|| {
         let cancelled = named("unwinding", || {
             let _guard = OnDrop(|| outer_call(&|| sleep(secs(1))));
             park();
@@ -485,7 +478,7 @@ fn a_deadlock_shows_where_each_is() {
 #[test]
 fn json_is_what_the_documentation_says() {
     let strange = "a \"name\"\twith \\ and \u{1f980}";
-    let (snapshot, json) = virtually(|| {
+    let (snapshot, json) = in_virtual_time(|| {
         circle(&["left", "right"]);
         named(strange, || sleep(secs(10)));
         sleep(secs(2));

@@ -12,12 +12,11 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-const MS: Duration = Duration::from_millis(1);
+#[path = "common/virtual_time.rs"]
+mod virtual_time;
+use virtual_time::{in_virtual_time, virtual_runtime};
 
-fn virtually<T>(f: impl FnOnce() -> T) -> T {
-    let runtime = Runtime::builder().virtual_time(true).build();
-    runtime.unwrap().run(f)
-}
+const MS: Duration = Duration::from_millis(1);
 
 fn full_channels<const N: usize>(items: u32) -> [Receiver<u32>; N] {
     [(); N].map(|()| {
@@ -130,7 +129,7 @@ fn picks_are_the_same_under_the_same_seed() {
 
 #[test]
 fn a_message_is_made_only_if_it_is_sent() {
-    virtually(|| {
+    in_virtual_time(|| {
         let (tx, rx) = channel(1);
         let made = Cell::new(0);
         let make = || {
@@ -247,7 +246,7 @@ fn what_is_sent_without_select_meets_a_select_and_back() {
 
 #[test]
 fn one_select_never_pairs_with_itself() {
-    let mut runtime = Runtime::builder().virtual_time(true).build().unwrap();
+    let mut runtime = virtual_runtime();
     let result = runtime.try_run(|| {
         let (tx, rx) = channel(0);
         let both = || select! { recv(rx) -> _ => 'r', send(tx, 1) -> _ => 's', default(MS) => 'd' };
@@ -274,7 +273,7 @@ fn one_select_never_pairs_with_itself() {
 
 #[test]
 fn a_timeout_comes_last() {
-    virtually(|| {
+    in_virtual_time(|| {
         let (tx, rx) = unbounded::<u32>();
         let start = now();
         assert!(select! { recv(rx) -> _ => false, default(5 * MS) => true });
@@ -292,7 +291,7 @@ fn a_timeout_comes_last() {
 
 #[test]
 fn who_is_unwound_loses_nothing_and_passes_its_turn_on() {
-    virtually(|| {
+    in_virtual_time(|| {
         let (tx, rx) = channel(1);
         tx.send(0).unwrap();
         let offer = || {
@@ -363,7 +362,7 @@ fn select_in_a_generator() {
 
 #[test]
 fn a_thousand_operations() {
-    virtually(|| {
+    in_virtual_time(|| {
         let channels: Vec<_> = (0..1000).map(|_| channel(0)).collect();
         let mut select = Select::new();
         for (_, rx) in &channels {

@@ -9,17 +9,9 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-fn virtual_run<T>(f: impl FnOnce() -> T) -> T {
-    Runtime::builder()
-        .virtual_time(true)
-        .build()
-        .unwrap()
-        .run(f)
-}
-
-fn secs(n: u64) -> Duration {
-    Duration::from_secs(n)
-}
+#[path = "common/virtual_time.rs"]
+mod virtual_time;
+use virtual_time::{in_virtual_time, secs};
 
 fn millis(n: u64) -> Duration {
     Duration::from_millis(n)
@@ -40,7 +32,7 @@ impl Rng {
 
 #[test]
 fn smoke() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let start: Instant = now();
         sleep(millis(1500));
         assert_eq!(now() - start, millis(1500));
@@ -49,7 +41,7 @@ fn smoke() {
 
 #[test]
 fn virtual_time_jumps_exactly_to_each_deadline() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let mut expected = now();
         for nanos in [1, 2, 999, 1_000_001, 123_456_789_012, 1] {
             sleep(Duration::from_nanos(nanos));
@@ -65,7 +57,7 @@ fn virtual_time_jumps_exactly_to_each_deadline() {
 #[test]
 fn centuries_pass_as_exactly_as_seconds() {
     const MILLENNIUM: u64 = 3600 * 24 * 365 * 1000;
-    virtual_run(|| {
+    in_virtual_time(|| {
         let start = now();
         sleep(secs(MILLENNIUM));
         assert_eq!(now() - start, secs(MILLENNIUM));
@@ -80,7 +72,7 @@ fn centuries_pass_as_exactly_as_seconds() {
 
 #[test]
 fn sleep_until_wakes_at_the_instant_or_at_once() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let start = now();
         sleep_until(start + secs(5));
         assert_eq!(now() - start, secs(5));
@@ -95,7 +87,7 @@ fn sleep_until_wakes_at_the_instant_or_at_once() {
 
 #[test]
 fn sleepers_overlap() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let start = now();
         let sleepers: Vec<_> = (1..=100).map(|n| spawn(move || sleep(secs(n)))).collect();
         for sleeper in sleepers {
@@ -107,7 +99,7 @@ fn sleepers_overlap() {
 
 #[test]
 fn sleepers_wake_by_deadline_and_equal_ones_in_the_order_they_went_to_sleep() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let order = Rc::new(RefCell::new(Vec::new()));
         let start = now();
         let sleepers: Vec<_> = [(3, 'a'), (1, 'b'), (2, 'c'), (1, 'd'), (3, 'e'), (1, 'f')]
@@ -163,7 +155,7 @@ fn twenty_thousand_sleepers_with_random_deadlines_wake_in_order() {
 
 #[test]
 fn time_stands_still_while_a_coroutine_is_ready() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let start = now();
         let woken = Rc::new(Cell::new(false));
         let sleeper = spawn({
@@ -186,7 +178,7 @@ fn time_stands_still_while_a_coroutine_is_ready() {
 #[test]
 fn time_stands_still_while_a_thread_works() {
     let done = AtomicBool::new(false);
-    virtual_run(|| {
+    in_virtual_time(|| {
         let start = now();
         corobin::scope(|s| {
             s.spawn(|| {
@@ -205,7 +197,7 @@ fn time_stands_still_while_a_thread_works() {
 
 #[test]
 fn a_live_handle_does_not_hold_virtual_time() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let handle = handle();
         let start = now();
         sleep(secs(3600));
@@ -216,7 +208,7 @@ fn a_live_handle_does_not_hold_virtual_time() {
 
 #[test]
 fn the_longest_sleep_outlasts_everything_and_can_be_cancelled() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let start = now();
         let sleepers = [0; 3].map(|_| spawn(|| sleep(Duration::MAX)));
         sleep(secs(1_000_000));
@@ -233,7 +225,7 @@ fn the_longest_sleep_outlasts_everything_and_can_be_cancelled() {
 
 #[test]
 fn an_interval_ticks_with_its_period() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let mut interval = interval(secs(10));
         interval.tick();
         let first = now();
@@ -247,7 +239,7 @@ fn an_interval_ticks_with_its_period() {
 
 #[test]
 fn the_time_between_two_ticks_is_not_added_to_the_period() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let mut interval = interval(secs(10));
         interval.tick();
         let first = now();
@@ -261,7 +253,7 @@ fn the_time_between_two_ticks_is_not_added_to_the_period() {
 
 #[test]
 fn a_late_tick_does_not_shift_the_rest() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let mut interval = interval(secs(10));
         interval.tick();
         let first = now();
@@ -392,7 +384,7 @@ fn timers_that_are_always_due_do_not_starve_the_ready() {
 
 #[test]
 fn a_sleeper_that_is_woken_by_a_timer_goes_to_the_back_of_the_queue() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let order = Rc::new(RefCell::new(Vec::new()));
         for name in ["first", "second"] {
             let order = order.clone();
@@ -413,7 +405,7 @@ fn a_sleeper_that_is_woken_by_a_timer_goes_to_the_back_of_the_queue() {
 
 #[test]
 fn a_park_that_is_unparked_by_a_sleeper() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let start = now();
         let parked = spawn(move || {
             park();
@@ -438,7 +430,7 @@ fn outside_of_a_runtime_sleep_acts_on_the_thread() {
 
 #[test]
 fn virtual_time_jumps_as_far_as_an_instant_can() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         sleep(Duration::from_secs(1 << 60));
         assert!(snapshot().coroutines[0].age < secs(1 << 40));
     });

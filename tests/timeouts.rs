@@ -13,20 +13,11 @@ use std::time::Duration;
 #[path = "common/on_drop.rs"]
 mod on_drop;
 use on_drop::OnDrop;
+#[path = "common/virtual_time.rs"]
+mod virtual_time;
+use virtual_time::{in_virtual_time, secs, virtual_runtime};
 
 type Log = Rc<RefCell<Vec<String>>>;
-
-fn virtual_run<T>(f: impl FnOnce() -> T) -> T {
-    Runtime::builder()
-        .virtual_time(true)
-        .build()
-        .unwrap()
-        .run(f)
-}
-
-fn secs(n: u64) -> Duration {
-    Duration::from_secs(n)
-}
 
 fn say(log: &Log, what: impl Into<String>) {
     log.borrow_mut().push(what.into());
@@ -34,7 +25,7 @@ fn say(log: &Log, what: impl Into<String>) {
 
 #[test]
 fn smoke() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let start = now();
         assert_eq!(timeout(secs(1), || 5), Ok(5));
         assert_eq!(now() - start, secs(0));
@@ -45,7 +36,7 @@ fn smoke() {
 
 #[test]
 fn a_body_that_waits_and_finishes_in_time_returns_its_value() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let start = now();
         let value = timeout(secs(3), || {
             sleep(secs(2));
@@ -58,7 +49,7 @@ fn a_body_that_waits_and_finishes_in_time_returns_its_value() {
 
 #[test]
 fn a_body_that_is_interrupted_drops_its_locals_and_runs_no_further() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Log::default();
         let result = timeout(secs(1), || {
             let _outer = OnDrop(|| say(&log, "outer"));
@@ -73,7 +64,7 @@ fn a_body_that_is_interrupted_drops_its_locals_and_runs_no_further() {
 
 #[test]
 fn zero_runs_up_to_the_first_wait() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         assert_eq!(timeout(Duration::ZERO, || 5), Ok(5));
         for point in [
             yield_now as fn(),
@@ -96,7 +87,7 @@ fn zero_runs_up_to_the_first_wait() {
 
 #[test]
 fn the_longest_duration_never_expires() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let start = now();
         let hour = secs(3600);
         let result = timeout(Duration::MAX, || timeout(Duration::MAX, || sleep(hour)));
@@ -114,7 +105,7 @@ fn the_longest_duration_never_expires() {
 
 #[test]
 fn timeout_at_counts_from_nowhere() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let start = now();
         sleep(secs(2));
         assert_eq!(timeout_at(start + secs(5), park), Err(Elapsed));
@@ -128,7 +119,7 @@ fn timeout_at_counts_from_nowhere() {
 
 #[test]
 fn an_inner_expiry_is_caught_by_the_inner_alone() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let start = now();
         let outer = timeout(secs(5), || {
             let inner = timeout(secs(1), park);
@@ -141,7 +132,7 @@ fn an_inner_expiry_is_caught_by_the_inner_alone() {
 
 #[test]
 fn an_outer_expiry_passes_through_the_inner() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Log::default();
         let start = now();
         let outer = timeout(secs(1), || {
@@ -159,7 +150,7 @@ fn an_outer_expiry_passes_through_the_inner() {
 
 #[test]
 fn of_several_expired_at_once_the_innermost_is_raised_first() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Log::default();
         let start = now();
         let deadline = start + secs(1);
@@ -189,7 +180,7 @@ fn of_several_expired_at_once_the_innermost_is_raised_first() {
 
 #[test]
 fn an_outer_that_expired_with_the_inner_returns_a_value_that_needs_no_more_wait() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let result = timeout(secs(1), || timeout(secs(1), park));
         assert_eq!(result, Ok(Err(Elapsed)));
     });
@@ -197,7 +188,7 @@ fn an_outer_that_expired_with_the_inner_returns_a_value_that_needs_no_more_wait(
 
 #[test]
 fn a_cancel_passes_through_every_timeout() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Log::default();
         let child = spawn({
             let log = log.clone();
@@ -215,7 +206,7 @@ fn a_cancel_passes_through_every_timeout() {
 
 #[test]
 fn a_panic_passes_through_every_timeout() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let payload = catch_unwind(AssertUnwindSafe(|| {
             timeout(secs(1), || {
                 timeout(secs(2), || -> () { resume_unwind(Box::new(5_u8)) })
@@ -254,7 +245,7 @@ fn a_body_that_is_late_meets_its_expiry_at_its_first_wait() {
 
 #[test]
 fn a_body_may_borrow_and_so_may_its_value() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let mut words = vec![String::from("a")];
         let last: Result<&mut String, Elapsed> = timeout(secs(1), || {
             yield_now();
@@ -268,7 +259,7 @@ fn a_body_may_borrow_and_so_may_its_value() {
 
 #[test]
 fn a_timeout_that_is_over_leaves_nothing_behind() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let start = now();
         for n in 1..=1000 {
             assert_eq!(timeout(secs(n), yield_now), Ok(()));
@@ -288,7 +279,7 @@ fn a_timeout_that_is_over_leaves_nothing_behind() {
 
 #[test]
 fn timeouts_of_many_coroutines_are_their_own() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let start = now();
         let children: Vec<_> = (1..=200)
             .map(|n| {
@@ -311,7 +302,7 @@ fn timeouts_of_many_coroutines_are_their_own() {
 
 #[test]
 fn around_gather_it_cancels_what_is_gathered() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Log::default();
         let start = now();
         let result = timeout(secs(1), || {
@@ -335,7 +326,7 @@ fn around_gather_it_cancels_what_is_gathered() {
 
 #[test]
 fn around_join_it_leaves_the_joined_alone() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let done = Rc::new(Cell::new(false));
         let child = spawn({
             let done = done.clone();
@@ -353,7 +344,7 @@ fn around_join_it_leaves_the_joined_alone() {
 
 #[test]
 fn around_scope_it_waits_for_the_children_to_unwind() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Log::default();
         let start = now();
         let mut local = 0;
@@ -379,7 +370,7 @@ fn around_scope_it_waits_for_the_children_to_unwind() {
 
 #[test]
 fn inside_of_a_scope_it_interrupts_only_its_own_coroutine() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let start = now();
         let ends = scope(|s| {
             let short = s.spawn(|| (timeout(secs(1), park), now() - start));
@@ -409,7 +400,7 @@ fn around_to_thread_it_waits_for_the_thread() {
 
 #[test]
 fn in_the_body_of_a_generator() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let start = now();
         let generator = Generator::<(Result<u64, Elapsed>, Duration)>::new(move |y| {
             for n in 1..=3 {
@@ -429,7 +420,7 @@ fn in_the_body_of_a_generator() {
 
 #[test]
 fn around_the_call_of_a_generator_it_unwinds_and_completes_it() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let log = Log::default();
         let inner = log.clone();
         let mut generator = Generator::<u8>::new(move |y| {
@@ -456,7 +447,7 @@ fn elapsed_is_an_error() {
 /// Timers that were cancelled stand in no way of those that come after.
 #[test]
 fn a_few_timers_after_many_cancelled_ones() {
-    let mut runtime = Runtime::builder().virtual_time(true).build().unwrap();
+    let mut runtime = virtual_runtime();
     runtime.run(|| {
         let ms = Duration::from_millis;
         for far in [60, 600, 60_000] {

@@ -1,9 +1,13 @@
 //! Random nestings of timeouts, shields and sleeps against a model of who expires when.
 
-use corobin::{Runtime, now, shield, sleep, spawn, timeout, yield_now};
+use corobin::{now, shield, sleep, spawn, timeout, yield_now};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+
+#[path = "common/virtual_time.rs"]
+mod virtual_time;
+use virtual_time::in_virtual_time;
 
 /// One step of a random program. Numbers are milliseconds.
 #[derive(Debug, Clone)]
@@ -179,14 +183,6 @@ fn model_of(program: &[Step]) -> Option<Trace> {
     (!model.tie).then_some(model.trace)
 }
 
-fn virtual_run<T>(f: impl FnOnce() -> T) -> T {
-    Runtime::builder()
-        .virtual_time(true)
-        .build()
-        .unwrap()
-        .run(f)
-}
-
 #[test]
 fn smoke() {
     let program = vec![
@@ -203,14 +199,14 @@ fn smoke() {
     ];
     assert_eq!(model_of(&program), Some(expected.clone()));
     let trace = RefCell::default();
-    virtual_run(|| perform(&program, now(), &trace));
+    in_virtual_time(|| perform(&program, now(), &trace));
     assert_eq!(*trace.borrow(), expected);
 }
 
 #[test]
 fn random_nestings_one_after_the_other() {
     let (mut compared, mut expired) = (0, 0);
-    virtual_run(|| {
+    in_virtual_time(|| {
         for seed in 0..3000 {
             let program = random_program(&mut Rng(seed), 4);
             let Some(expected) = model_of(&program) else {
@@ -229,7 +225,7 @@ fn random_nestings_one_after_the_other() {
 
 #[test]
 fn random_nestings_all_at_once() {
-    virtual_run(|| {
+    in_virtual_time(|| {
         let start = now();
         let running: Vec<_> = (10_000..10_500)
             .filter_map(|seed| {
