@@ -9,16 +9,9 @@ use std::rc::Rc;
 #[path = "common/virtual_time.rs"]
 mod virtual_time;
 use virtual_time::{in_virtual_time, secs};
-
-type Log = Rc<RefCell<Vec<&'static str>>>;
-
-struct Note(&'static str, Log);
-
-impl Drop for Note {
-    fn drop(&mut self) {
-        self.1.borrow_mut().push(self.0);
-    }
-}
+#[path = "common/trail.rs"]
+mod trail;
+use trail::{Mark, Trail, note};
 
 fn caught<T>(f: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
     catch_unwind(AssertUnwindSafe(f))
@@ -46,10 +39,10 @@ fn smoke() {
 #[test]
 fn a_coroutine_that_never_started_drops_its_captures_and_never_runs() {
     in_virtual_time(|| {
-        let log = Log::default();
+        let log = Trail::default();
         let ran = Rc::new(Cell::new(false));
         let child = spawn({
-            let (note, ran) = (Note("captures", log.clone()), ran.clone());
+            let (note, ran) = (Mark(log.clone(), "captures"), ran.clone());
             move || {
                 let _note = note;
                 ran.set(true);
@@ -76,11 +69,11 @@ fn cancelling_a_finished_coroutine_has_no_effect() {
 #[test]
 fn cancel_returns_at_once_and_the_target_ends_later() {
     in_virtual_time(|| {
-        let log = Log::default();
+        let log = Trail::default();
         let child = spawn({
             let log = log.clone();
             move || {
-                let _note = Note("unwound", log);
+                let _note = Mark(log, "unwound");
                 park();
             }
         });
@@ -95,11 +88,11 @@ fn cancel_returns_at_once_and_the_target_ends_later() {
 #[test]
 fn cancelling_twice_is_cancelling_once() {
     in_virtual_time(|| {
-        let log = Log::default();
+        let log = Trail::default();
         let child = spawn({
             let log = log.clone();
             move || {
-                let _note = Note("unwound", log);
+                let _note = Mark(log, "unwound");
                 park();
             }
         });
@@ -113,9 +106,9 @@ fn cancelling_twice_is_cancelling_once() {
 
 #[test]
 fn destructors_run_innermost_first_across_call_depths() {
-    fn deeper(depth: usize, log: &Log) {
+    fn deeper(depth: usize, log: &Trail) {
         const NAMES: [&str; 4] = ["depth 0", "depth 1", "depth 2", "depth 3"];
-        let _note = Note(NAMES[depth], log.clone());
+        let _note = Mark(log.clone(), NAMES[depth]);
         if depth == 3 {
             park();
         } else {
@@ -123,12 +116,12 @@ fn destructors_run_innermost_first_across_call_depths() {
         }
     }
     in_virtual_time(|| {
-        let log = Log::default();
+        let log = Trail::default();
         let child = spawn({
             let log = log.clone();
             move || {
-                let _first = Note("first local", log.clone());
-                let _second = Note("second local", log.clone());
+                let _first = Mark(log.clone(), "first local");
+                let _second = Mark(log.clone(), "second local");
                 deeper(0, &log);
             }
         });
@@ -240,14 +233,14 @@ fn a_panic_is_not_turned_into_a_cancel() {
 fn a_coroutine_may_cancel_itself_and_goes_on_to_its_next_suspension_point() {
     in_virtual_time(|| {
         let own: Rc<RefCell<Option<JoinHandle<()>>>> = Rc::default();
-        let log = Log::default();
+        let log = Trail::default();
         let child = spawn({
             let (own, log) = (own.clone(), log.clone());
             move || {
                 own.borrow().as_ref().unwrap().cancel();
-                log.borrow_mut().push("still running");
+                note(&log, "still running");
                 yield_now();
-                log.borrow_mut().push("not reached");
+                note(&log, "not reached");
             }
         });
         *own.borrow_mut() = Some(child);
@@ -280,12 +273,12 @@ fn a_body_that_never_suspends_again_returns_its_value() {
 #[test]
 fn a_cancelled_joiner_leaves_the_joined_coroutine_running() {
     in_virtual_time(|| {
-        let log = Log::default();
+        let log = Trail::default();
         let target = spawn({
             let log = log.clone();
             move || {
                 sleep(secs(5));
-                log.borrow_mut().push("target finished");
+                note(&log, "target finished");
             }
         });
         let joiner = spawn(move || target.join().unwrap());
@@ -301,11 +294,11 @@ fn a_cancelled_joiner_leaves_the_joined_coroutine_running() {
 #[test]
 fn a_cancel_passes_through_a_generator_and_completes_it() {
     in_virtual_time(|| {
-        let log = Log::default();
+        let log = Trail::default();
         let generator = Rc::new(RefCell::new(Generator::<u32>::new({
             let log = log.clone();
             move |y| {
-                let _note = Note("generator body", log);
+                let _note = Mark(log, "generator body");
                 y.yield_(1);
                 sleep(secs(100));
                 y.yield_(2);
@@ -314,7 +307,7 @@ fn a_cancel_passes_through_a_generator_and_completes_it() {
         let child = spawn({
             let (generator, log) = (generator.clone(), log.clone());
             move || {
-                let _note = Note("coroutine body", log);
+                let _note = Mark(log, "coroutine body");
                 let mut generator = generator.borrow_mut();
                 assert_eq!(generator.next(), Some(1));
                 generator.next();
@@ -344,12 +337,12 @@ fn a_cancelled_sleep_leaves_no_timer_behind() {
 
 #[test]
 fn everything_unscoped_is_cancelled_when_the_main_coroutine_returns() {
-    let log = Log::default();
+    let log = Trail::default();
     in_virtual_time({
         let log = log.clone();
         move || {
             for name in ["a", "b"] {
-                let note = Note(name, log.clone());
+                let note = Mark(log.clone(), name);
                 spawn(move || {
                     let _note = note;
                     loop {
@@ -357,7 +350,7 @@ fn everything_unscoped_is_cancelled_when_the_main_coroutine_returns() {
                     }
                 });
             }
-            let unstarted = Note("unstarted", log.clone());
+            let unstarted = Mark(log.clone(), "unstarted");
             yield_now();
             spawn(move || drop(unstarted));
         }

@@ -5,9 +5,7 @@ use corobin::{
     to_thread, yield_now,
 };
 use std::any::Any;
-use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::rc::Rc;
 
 #[path = "common/on_drop.rs"]
 mod on_drop;
@@ -15,8 +13,9 @@ use on_drop::OnDrop;
 #[path = "common/virtual_time.rs"]
 mod virtual_time;
 use virtual_time::{in_virtual_time, secs, virtual_runtime};
-
-type Log = Rc<RefCell<Vec<String>>>;
+#[path = "common/trail.rs"]
+mod trail;
+use trail::{Trail, note};
 
 fn caught<T>(f: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
     catch_unwind(AssertUnwindSafe(f))
@@ -28,10 +27,6 @@ fn assert_cancelled<T: std::fmt::Debug>(result: Result<T, JoinError>) {
         matches!(result, Err(JoinError::Cancelled)),
         "expected Cancelled, got {result:?}"
     );
-}
-
-fn say(log: &Log, what: impl Into<String>) {
-    log.borrow_mut().push(what.into());
 }
 
 /// Parks a coroutine under a destructor that runs `in_drop`, cancels it and joins it.
@@ -49,12 +44,12 @@ fn cancel_with(in_drop: impl FnMut() + 'static) {
 
 #[test]
 fn smoke() {
-    let log = Log::default();
+    let log = Trail::default();
     let inner = log.clone();
     cancel_with(move || {
-        say(&inner, "before");
+        note(&inner, "before");
         yield_now();
-        say(&inner, "after");
+        note(&inner, "after");
     });
     assert_eq!(*log.borrow(), ["before", "after"]);
 }
@@ -62,15 +57,15 @@ fn smoke() {
 #[test]
 fn others_run_while_a_destructor_waits() {
     in_virtual_time(|| {
-        let log = Log::default();
+        let log = Trail::default();
         let child = spawn({
             let log = log.clone();
             move || {
-                let _outer = OnDrop(|| say(&log, "outer destructor"));
+                let _outer = OnDrop(|| note(&log, "outer destructor"));
                 let _inner = OnDrop(|| {
-                    say(&log, "inner destructor begins");
+                    note(&log, "inner destructor begins");
                     sleep(secs(10));
-                    say(&log, "inner destructor ends");
+                    note(&log, "inner destructor ends");
                 });
                 park();
             }
@@ -79,7 +74,7 @@ fn others_run_while_a_destructor_waits() {
             let log = log.clone();
             move || {
                 sleep(secs(5));
-                say(&log, "other");
+                note(&log, "other");
             }
         });
         yield_now();
@@ -100,15 +95,15 @@ fn others_run_while_a_destructor_waits() {
 
 #[test]
 fn every_kind_of_wait_works_inside_of_a_destructor() {
-    let log = Log::default();
+    let log = Trail::default();
     let inner = log.clone();
     cancel_with(move || {
         let start = now();
         sleep(secs(1));
-        say(&inner, format!("sleep {:?}", now() - start));
-        say(&inner, format!("join {}", spawn(|| 5).join().unwrap()));
+        note(&inner, format!("sleep {:?}", now() - start));
+        note(&inner, format!("join {}", spawn(|| 5).join().unwrap()));
         let gathered = gather([1, 2].map(|n| spawn(move || n))).unwrap();
-        say(&inner, format!("gather {gathered:?}"));
+        note(&inner, format!("gather {gathered:?}"));
         let mut local = 0;
         scope(|s| {
             s.spawn(|| {
@@ -116,15 +111,15 @@ fn every_kind_of_wait_works_inside_of_a_destructor() {
                 local = 7;
             });
         });
-        say(&inner, format!("scope {local}"));
-        say(&inner, format!("to_thread {}", to_thread(|| local + 1)));
-        say(&inner, format!("block_on {}", block_on(async { 9 })));
+        note(&inner, format!("scope {local}"));
+        note(&inner, format!("to_thread {}", to_thread(|| local + 1)));
+        note(&inner, format!("block_on {}", block_on(async { 9 })));
         let me = corobin::current();
         spawn(move || me.unpark());
         park();
-        say(&inner, "park");
+        note(&inner, "park");
         shield(yield_now);
-        say(&inner, "shield");
+        note(&inner, "shield");
     });
     assert_eq!(
         *log.borrow(),
@@ -143,32 +138,32 @@ fn every_kind_of_wait_works_inside_of_a_destructor() {
 
 #[test]
 fn a_cancel_of_a_child_of_a_destructor_works() {
-    let log = Log::default();
+    let log = Trail::default();
     let inner = log.clone();
     cancel_with(move || {
         let child = spawn({
             let log = inner.clone();
             move || {
-                let _note = OnDrop(|| say(&log, "grandchild unwound"));
+                let _note = OnDrop(|| note(&log, "grandchild unwound"));
                 park();
             }
         });
         yield_now();
         child.cancel();
         assert_cancelled(child.join());
-        say(&inner, "joined");
+        note(&inner, "joined");
     });
     assert_eq!(*log.borrow(), ["grandchild unwound", "joined"]);
 }
 
 #[test]
 fn a_panicking_child_of_a_destructor_is_joined_as_usual() {
-    let log = Log::default();
+    let log = Trail::default();
     let inner = log.clone();
     cancel_with(move || {
         let child = spawn(|| -> () { resume_unwind(Box::new(3_u8)) });
         if let Err(JoinError::Panicked(payload)) = child.join() {
-            say(&inner, format!("{:?}", payload.downcast_ref::<u8>()));
+            note(&inner, format!("{:?}", payload.downcast_ref::<u8>()));
         }
     });
     assert_eq!(*log.borrow(), ["Some(3)"]);
@@ -176,14 +171,14 @@ fn a_panicking_child_of_a_destructor_is_joined_as_usual() {
 
 #[test]
 fn a_destructor_may_suspend_while_the_main_coroutine_unwinds() {
-    let log = Log::default();
+    let log = Trail::default();
     let payload = caught(|| {
         in_virtual_time(|| {
             let other = spawn({
                 let log = log.clone();
                 move || {
                     sleep(secs(1));
-                    say(&log, "other");
+                    note(&log, "other");
                     4
                 }
             });
@@ -191,7 +186,7 @@ fn a_destructor_may_suspend_while_the_main_coroutine_unwinds() {
             let log = log.clone();
             let _guard = OnDrop(move || {
                 let value = other.take().unwrap().join().unwrap();
-                say(&log, format!("destructor got {value}"));
+                note(&log, format!("destructor got {value}"));
             });
             resume_unwind(Box::new("main failed"));
         })
@@ -203,16 +198,16 @@ fn a_destructor_may_suspend_while_the_main_coroutine_unwinds() {
 
 #[test]
 fn a_destructor_may_suspend_in_the_clean_up_at_the_end_of_a_run() {
-    let log = Log::default();
+    let log = Trail::default();
     let inner = log.clone();
     in_virtual_time(move || {
         spawn(move || {
             let _guard = OnDrop(|| {
                 sleep(secs(2));
                 yield_now();
-                say(&inner, "slept");
+                note(&inner, "slept");
                 let late = spawn(|| 1);
-                say(
+                note(
                     &inner,
                     format!("{:?}", late.join().map_err(|_| "cancelled")),
                 );
@@ -226,13 +221,13 @@ fn a_destructor_may_suspend_in_the_clean_up_at_the_end_of_a_run() {
 
 #[test]
 fn a_destructor_may_suspend_in_the_unwinding_of_a_deadlock() {
-    let log = Log::default();
+    let log = Trail::default();
     let inner = log.clone();
     let mut runtime = virtual_runtime();
     let result = runtime.try_run(move || {
         let _guard = OnDrop(|| {
             sleep(secs(2));
-            say(&inner, "slept");
+            note(&inner, "slept");
         });
         park();
     });
@@ -243,17 +238,17 @@ fn a_destructor_may_suspend_in_the_unwinding_of_a_deadlock() {
 #[test]
 fn a_cancel_inside_of_an_ordinary_destructor_unwinds_from_there() {
     in_virtual_time(|| {
-        let log = Log::default();
+        let log = Trail::default();
         let child = spawn({
             let log = log.clone();
             move || {
-                let _outer = OnDrop(|| say(&log, "outer"));
+                let _outer = OnDrop(|| note(&log, "outer"));
                 drop(OnDrop(|| {
-                    say(&log, "waiting in drop");
+                    note(&log, "waiting in drop");
                     park();
-                    say(&log, "not reached");
+                    note(&log, "not reached");
                 }));
-                say(&log, "not reached either");
+                note(&log, "not reached either");
             }
         });
         yield_now();
@@ -266,11 +261,11 @@ fn a_cancel_inside_of_an_ordinary_destructor_unwinds_from_there() {
 #[test]
 fn captures_that_were_never_started_may_suspend_in_their_destructors() {
     in_virtual_time(|| {
-        let log = Log::default();
+        let log = Trail::default();
         let inner = log.clone();
         let guard = OnDrop(move || {
             shield(|| sleep(secs(1)));
-            say(&inner, "captures dropped");
+            note(&inner, "captures dropped");
         });
         let child = spawn(move || drop(guard));
         child.cancel();
@@ -307,7 +302,7 @@ fn a_panic_of_captures_that_were_never_started_is_one_of_the_body() {
 
 #[test]
 fn a_generator_may_be_used_and_suspended_in_a_destructor() {
-    let log = Log::default();
+    let log = Trail::default();
     let inner = log.clone();
     cancel_with(move || {
         let start = now();
@@ -318,7 +313,7 @@ fn a_generator_may_be_used_and_suspended_in_a_destructor() {
             }
         });
         let items: Vec<_> = generator.collect();
-        say(&inner, format!("{items:?} at {:?}", now() - start));
+        note(&inner, format!("{items:?} at {:?}", now() - start));
     });
     assert_eq!(*log.borrow(), ["[1, 2, 3] at 6s"]);
 }
@@ -326,16 +321,16 @@ fn a_generator_may_be_used_and_suspended_in_a_destructor() {
 #[test]
 fn a_generator_closed_by_the_unwinding_may_suspend_in_its_destructors() {
     in_virtual_time(|| {
-        let log = Log::default();
+        let log = Trail::default();
         let child = spawn({
             let log = log.clone();
             move || {
-                let _outer = OnDrop(|| say(&log, "coroutine"));
+                let _outer = OnDrop(|| note(&log, "coroutine"));
                 let inner = log.clone();
                 let mut generator = Generator::<u8>::new(move |y| {
                     let _guard = OnDrop(|| {
                         sleep(secs(1));
-                        say(&inner, "generator");
+                        note(&inner, "generator");
                     });
                     y.yield_(1);
                 });

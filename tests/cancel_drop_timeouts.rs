@@ -2,9 +2,7 @@
 
 use corobin::{JoinError, is_cancel, now, park, sleep, spawn, timeout, yield_now};
 use std::any::Any;
-use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::rc::Rc;
 
 #[path = "common/on_drop.rs"]
 mod on_drop;
@@ -12,8 +10,9 @@ use on_drop::OnDrop;
 #[path = "common/virtual_time.rs"]
 mod virtual_time;
 use virtual_time::{in_virtual_time, secs};
-
-type Log = Rc<RefCell<Vec<String>>>;
+#[path = "common/trail.rs"]
+mod trail;
+use trail::{Trail, note};
 
 fn caught<T>(f: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
     catch_unwind(AssertUnwindSafe(f))
@@ -25,10 +24,6 @@ fn assert_cancelled<T: std::fmt::Debug>(result: Result<T, JoinError>) {
         matches!(result, Err(JoinError::Cancelled)),
         "expected Cancelled, got {result:?}"
     );
-}
-
-fn say(log: &Log, what: impl Into<String>) {
-    log.borrow_mut().push(what.into());
 }
 
 /// Parks a coroutine under a destructor that runs `in_drop`, cancels it and joins it.
@@ -46,10 +41,10 @@ fn cancel_with(in_drop: impl FnMut() + 'static) {
 
 #[test]
 fn smoke() {
-    let log = Log::default();
+    let log = Trail::default();
     let inner = log.clone();
     cancel_with(move || {
-        say(&inner, format!("{:?}", timeout(secs(1), park)));
+        note(&inner, format!("{:?}", timeout(secs(1), park)));
     });
     assert_eq!(*log.borrow(), ["Err(Elapsed)"]);
 }
@@ -57,7 +52,7 @@ fn smoke() {
 #[test]
 fn a_second_cancel_does_not_cut_a_destructor_short() {
     in_virtual_time(|| {
-        let log = Log::default();
+        let log = Trail::default();
         let start = now();
         let child = spawn({
             let log = log.clone();
@@ -65,7 +60,7 @@ fn a_second_cancel_does_not_cut_a_destructor_short() {
                 let _guard = OnDrop(|| {
                     for _ in 0..3 {
                         sleep(secs(2));
-                        say(&log, format!("{:?}", now() - start));
+                        note(&log, format!("{:?}", now() - start));
                     }
                 });
                 park();
@@ -85,7 +80,7 @@ fn a_second_cancel_does_not_cut_a_destructor_short() {
 #[test]
 fn a_cancel_during_the_unwinding_of_a_panic_waits_for_its_end() {
     in_virtual_time(|| {
-        let log = Log::default();
+        let log = Trail::default();
         let start = now();
         let child = spawn({
             let log = log.clone();
@@ -93,14 +88,14 @@ fn a_cancel_during_the_unwinding_of_a_panic_waits_for_its_end() {
                 let payload = caught(|| {
                     let _guard = OnDrop(|| {
                         sleep(secs(4));
-                        say(&log, format!("destructor done at {:?}", now() - start));
+                        note(&log, format!("destructor done at {:?}", now() - start));
                     });
                     resume_unwind(Box::new("a panic"));
                 })
                 .unwrap_err();
-                say(&log, *payload.downcast_ref::<&str>().unwrap());
+                note(&log, *payload.downcast_ref::<&str>().unwrap());
                 let payload = caught(yield_now).unwrap_err();
-                say(&log, format!("cancel met: {}", is_cancel(&payload)));
+                note(&log, format!("cancel met: {}", is_cancel(&payload)));
                 resume_unwind(payload);
             }
         });
@@ -117,7 +112,7 @@ fn a_cancel_during_the_unwinding_of_a_panic_waits_for_its_end() {
 #[test]
 fn an_expiry_does_not_cut_a_destructor_short() {
     in_virtual_time(|| {
-        let log = Log::default();
+        let log = Trail::default();
         let start = now();
         let child = spawn({
             let log = log.clone();
@@ -126,15 +121,15 @@ fn an_expiry_does_not_cut_a_destructor_short() {
                     let payload = caught(|| {
                         let _guard = OnDrop(|| {
                             sleep(secs(4));
-                            say(&log, format!("destructor done at {:?}", now() - start));
+                            note(&log, format!("destructor done at {:?}", now() - start));
                         });
                         resume_unwind(Box::new("a panic"));
                     })
                     .unwrap_err();
-                    say(&log, *payload.downcast_ref::<&str>().unwrap());
+                    note(&log, *payload.downcast_ref::<&str>().unwrap());
                     sleep(secs(100));
                 });
-                say(&log, format!("{outcome:?} at {:?}", now() - start));
+                note(&log, format!("{outcome:?} at {:?}", now() - start));
             }
         });
         child.join().unwrap();
@@ -148,21 +143,21 @@ fn an_expiry_does_not_cut_a_destructor_short() {
 #[test]
 fn an_outer_expiry_waits_for_the_unwinding_of_an_inner_one() {
     in_virtual_time(|| {
-        let log = Log::default();
+        let log = Trail::default();
         let start = now();
         let outer = timeout(secs(2), || {
             let inner = timeout(secs(1), || {
                 let _guard = OnDrop(|| {
                     sleep(secs(5));
-                    say(&log, format!("destructor done at {:?}", now() - start));
+                    note(&log, format!("destructor done at {:?}", now() - start));
                 });
                 park();
             });
-            say(&log, format!("inner {inner:?}"));
+            note(&log, format!("inner {inner:?}"));
             yield_now();
-            say(&log, "not reached");
+            note(&log, "not reached");
         });
-        say(&log, format!("outer {outer:?}"));
+        note(&log, format!("outer {outer:?}"));
         assert_eq!(
             *log.borrow(),
             [
@@ -176,21 +171,21 @@ fn an_outer_expiry_waits_for_the_unwinding_of_an_inner_one() {
 
 #[test]
 fn a_timeout_opened_in_a_destructor_works() {
-    let log = Log::default();
+    let log = Trail::default();
     let inner = log.clone();
     cancel_with(move || {
         let start = now();
         let elapsed = timeout(secs(3), park);
-        say(&inner, format!("{elapsed:?} at {:?}", now() - start));
+        note(&inner, format!("{elapsed:?} at {:?}", now() - start));
         let nested = timeout(secs(2), || timeout(secs(1), || sleep(secs(9))));
-        say(&inner, format!("{nested:?} at {:?}", now() - start));
+        note(&inner, format!("{nested:?} at {:?}", now() - start));
         let outer_first = timeout(secs(1), || timeout(secs(2), || sleep(secs(9))));
-        say(&inner, format!("{outer_first:?} at {:?}", now() - start));
+        note(&inner, format!("{outer_first:?} at {:?}", now() - start));
         let value = timeout(secs(1), || {
             yield_now();
             5
         });
-        say(&inner, format!("{value:?}"));
+        note(&inner, format!("{value:?}"));
     });
     assert_eq!(
         *log.borrow(),
@@ -205,18 +200,18 @@ fn a_timeout_opened_in_a_destructor_works() {
 
 #[test]
 fn a_destructor_inside_of_a_timeout_inside_of_a_destructor() {
-    let log = Log::default();
+    let log = Trail::default();
     let inner = log.clone();
     cancel_with(move || {
         let start = now();
         let result = timeout(secs(1), || {
             let _guard = OnDrop(|| {
                 let deepest = timeout(secs(2), park);
-                say(&inner, format!("{deepest:?} at {:?}", now() - start));
+                note(&inner, format!("{deepest:?} at {:?}", now() - start));
             });
             park();
         });
-        say(&inner, format!("{result:?} at {:?}", now() - start));
+        note(&inner, format!("{result:?} at {:?}", now() - start));
     });
     assert_eq!(*log.borrow(), ["Err(Elapsed) at 3s", "Err(Elapsed) at 3s"]);
 }

@@ -17,16 +17,9 @@ use std::time::Duration;
 #[path = "common/virtual_time.rs"]
 mod virtual_time;
 use virtual_time::in_virtual_time;
-
-type Log = Rc<RefCell<Vec<&'static str>>>;
-
-struct Note(&'static str, Log);
-
-impl Drop for Note {
-    fn drop(&mut self) {
-        self.1.borrow_mut().push(self.0);
-    }
-}
+#[path = "common/trail.rs"]
+mod trail;
+use trail::{Mark, Trail, note};
 
 #[track_caller]
 fn assert_cancelled<T: std::fmt::Debug>(result: Result<T, JoinError>) {
@@ -39,15 +32,15 @@ fn assert_cancelled<T: std::fmt::Debug>(result: Result<T, JoinError>) {
 /// Cancels a coroutine that waits in `wait`: nothing after the wait may run.
 fn cancel_while_in(wait: impl FnOnce() + 'static) {
     in_virtual_time(|| {
-        let log = Log::default();
+        let log = Trail::default();
         let start = now();
         let child = spawn({
             let log = log.clone();
             move || {
-                let _note = Note("unwound", log.clone());
-                log.borrow_mut().push("before");
+                let _note = Mark(log.clone(), "unwound");
+                note(&log, "before");
                 wait();
-                log.borrow_mut().push("after");
+                note(&log, "after");
             }
         });
         yield_now();
@@ -197,12 +190,12 @@ fn while_in_to_thread_the_frame_is_kept_until_the_thread_is_done() {
     let release = Arc::new(AtomicBool::new(false));
     let started = Arc::new(AtomicBool::new(false));
     in_virtual_time(|| {
-        let log = Log::default();
+        let log = Trail::default();
         let child = spawn({
             let log = log.clone();
             let (release, started) = (release.clone(), started.clone());
             move || {
-                let _note = Note("unwound", log.clone());
+                let _note = Mark(log.clone(), "unwound");
                 to_thread(|| {
                     started.store(true, SeqCst);
                     while !release.load(SeqCst) {
@@ -210,7 +203,7 @@ fn while_in_to_thread_the_frame_is_kept_until_the_thread_is_done() {
                     }
                 });
                 yield_now();
-                log.borrow_mut().push("after");
+                note(&log, "after");
             }
         });
         while !started.load(SeqCst) {
@@ -361,7 +354,7 @@ fn pending_before_block_on_of_a_ready_future() {
 
 #[test]
 fn a_cancel_drops_the_future_in_block_on() {
-    struct Never(#[allow(dead_code)] Note);
+    struct Never(#[allow(dead_code)] Mark<Trail, &'static str>);
     impl Future for Never {
         type Output = ();
         fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
@@ -369,12 +362,12 @@ fn a_cancel_drops_the_future_in_block_on() {
         }
     }
     in_virtual_time(|| {
-        let log = Log::default();
+        let log = Trail::default();
         let child = spawn({
             let log = log.clone();
             move || {
-                let _outer = Note("frame", log.clone());
-                block_on(Never(Note("future", log)));
+                let _outer = Mark(log.clone(), "frame");
+                block_on(Never(Mark(log, "future")));
             }
         });
         yield_now();

@@ -1,22 +1,13 @@
 //! Cancels that meet a `scope` or a `gather`, and what becomes of the children.
 
 use corobin::{JoinError, gather, now, park, scope, sleep, spawn, yield_now};
-use std::cell::RefCell;
-use std::rc::Rc;
 
 #[path = "common/virtual_time.rs"]
 mod virtual_time;
 use virtual_time::{in_virtual_time, secs};
-
-type Log = Rc<RefCell<Vec<&'static str>>>;
-
-struct Note(&'static str, Log);
-
-impl Drop for Note {
-    fn drop(&mut self) {
-        self.1.borrow_mut().push(self.0);
-    }
-}
+#[path = "common/trail.rs"]
+mod trail;
+use trail::{Mark, Trail, note};
 
 #[track_caller]
 fn assert_cancelled<T: std::fmt::Debug>(result: Result<T, JoinError>) {
@@ -43,11 +34,11 @@ fn smoke() {
 #[test]
 fn a_cancelled_gatherer_cancels_what_it_gathers() {
     in_virtual_time(|| {
-        let log = Log::default();
+        let log = Trail::default();
         let children: Vec<_> = ["a", "b", "c"]
             .into_iter()
             .map(|name| {
-                let note = Note(name, log.clone());
+                let note = Mark(log.clone(), name);
                 spawn(move || {
                     let _note = note;
                     sleep(secs(1000));
@@ -72,23 +63,23 @@ fn a_cancelled_gatherer_cancels_what_it_gathers() {
 
 #[test]
 fn a_cancelled_scope_cancels_its_children_and_waits_for_them() {
-    struct Slow(Log);
+    struct Slow(Trail);
     impl Drop for Slow {
         fn drop(&mut self) {
             sleep(secs(3));
-            self.0.borrow_mut().push("child unwound");
+            note(&self.0, "child unwound");
         }
     }
     in_virtual_time(|| {
-        let log = Log::default();
+        let log = Trail::default();
         let start = now();
         let owner = spawn({
             let log = log.clone();
             move || {
-                let local = Note("frame left", log.clone());
+                let local = Mark(log.clone(), "frame left");
                 scope(|s| {
                     s.spawn(|| {
-                        let _slow = Slow(local.1.clone());
+                        let _slow = Slow(local.0.clone());
                         park();
                     });
                     park();
@@ -107,18 +98,18 @@ fn a_cancelled_scope_cancels_its_children_and_waits_for_them() {
 #[test]
 fn a_scope_whose_body_returned_unwinds_after_its_children_ended() {
     in_virtual_time(|| {
-        let log = Log::default();
+        let log = Trail::default();
         let owner = spawn({
             let log = log.clone();
             move || {
                 let inner = log.clone();
                 scope(|s| {
                     s.spawn(move || {
-                        let _note = Note("child unwound", inner);
+                        let _note = Mark(inner, "child unwound");
                         sleep(secs(1000));
                     });
                 });
-                log.borrow_mut().push("not reached");
+                note(&log, "not reached");
             }
         });
         yield_now();
@@ -150,11 +141,11 @@ fn cancelling_one_scoped_child_leaves_its_siblings_and_the_body_alone() {
 #[test]
 fn scope_cancel_cancels_all_children_but_not_the_body() {
     in_virtual_time(|| {
-        let log = Log::default();
+        let log = Trail::default();
         scope(|s| {
             let children: Vec<_> = ["a", "b"]
                 .map(|name| {
-                    let note = Note(name, log.clone());
+                    let note = Mark(log.clone(), name);
                     s.spawn(move || {
                         let _note = note;
                         park();
@@ -166,7 +157,7 @@ fn scope_cancel_cancels_all_children_but_not_the_body() {
             for child in children {
                 assert_cancelled(child.join());
             }
-            log.borrow_mut().push("body went on");
+            note(&log, "body went on");
         });
         assert_eq!(log.borrow().len(), 3);
         assert_eq!(log.borrow()[2], "body went on");

@@ -1,25 +1,15 @@
 //! Generators driven from outside: start, send, iterate, close and drop.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::rc::Rc;
 
 use corobin::GeneratorState::{Complete, Yielded};
 use corobin::{Generator, GeneratorState, Yielder};
 
-type Trail = Rc<RefCell<Vec<String>>>;
-
-struct Mark(Trail, &'static str);
-
-impl Drop for Mark {
-    fn drop(&mut self) {
-        self.0.borrow_mut().push(self.1.to_string());
-    }
-}
-
-fn entries(trail: &Trail) -> Vec<String> {
-    trail.borrow().clone()
-}
+#[path = "common/trail.rs"]
+mod trail;
+use trail::{Mark, Trail, entries};
 
 #[test]
 fn smoke() {

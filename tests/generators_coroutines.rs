@@ -11,26 +11,11 @@ use corobin::{Elapsed, Generator, JoinError, Yielder, sleep, spawn, timeout, yie
 #[path = "common/virtual_time.rs"]
 mod virtual_time;
 use virtual_time::in_virtual_time;
+#[path = "common/trail.rs"]
+mod trail;
+use trail::{Mark, Trail, entries, note};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-type Trail = Rc<RefCell<Vec<String>>>;
-
-struct Mark(Trail, &'static str);
-
-impl Drop for Mark {
-    fn drop(&mut self) {
-        self.0.borrow_mut().push(self.1.to_string());
-    }
-}
-
-fn entries(trail: &Trail) -> Vec<String> {
-    trail.borrow().clone()
-}
-
-fn note(trail: &Trail, entry: impl Into<String>) {
-    trail.borrow_mut().push(entry.into());
-}
 
 fn slow_counter(pause: Duration) -> Generator<u32> {
     Generator::new(move |y: &Yielder<u32>| {

@@ -9,20 +9,11 @@ use std::sync::Once;
 use corobin::GeneratorState::{Complete, Yielded};
 use corobin::{Generator, Yielder};
 
-type Trail = Rc<RefCell<Vec<String>>>;
+#[path = "common/trail.rs"]
+mod trail;
+use trail::{Mark, Trail, entries};
+
 type Payload = Box<dyn Any + Send>;
-
-struct Mark(Trail, &'static str);
-
-impl Drop for Mark {
-    fn drop(&mut self) {
-        self.0.borrow_mut().push(self.1.to_string());
-    }
-}
-
-fn entries(trail: &Trail) -> Vec<String> {
-    trail.borrow().clone()
-}
 
 fn caught<T>(f: impl FnOnce() -> T) -> Result<T, Payload> {
     catch_unwind(AssertUnwindSafe(f))

@@ -16,18 +16,11 @@ use on_drop::OnDrop;
 #[path = "common/virtual_time.rs"]
 mod virtual_time;
 use virtual_time::in_virtual_time;
+#[path = "common/trail.rs"]
+mod trail;
+use trail::{Trail, entries, note};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-type Trail = Rc<RefCell<Vec<String>>>;
-
-fn entries(trail: &Trail) -> Vec<String> {
-    trail.borrow().clone()
-}
-
-fn note(trail: &Trail, entry: impl Into<String>) {
-    trail.borrow_mut().push(entry.into());
-}
 
 fn unwind(f: impl FnOnce()) {
     assert!(catch_unwind(AssertUnwindSafe(f)).is_err());

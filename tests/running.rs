@@ -6,23 +6,9 @@ use std::rc::Rc;
 
 use corobin::{Builder, JoinError, JoinHandle, Runtime, current, park, run, spawn, yield_now};
 
-type Trail = Rc<RefCell<Vec<String>>>;
-
-struct Mark(Trail, &'static str);
-
-impl Drop for Mark {
-    fn drop(&mut self) {
-        note(&self.0, self.1);
-    }
-}
-
-fn entries(trail: &Trail) -> Vec<String> {
-    trail.borrow().clone()
-}
-
-fn note(trail: &Trail, entry: impl Into<String>) {
-    trail.borrow_mut().push(entry.into());
-}
+#[path = "common/trail.rs"]
+mod trail;
+use trail::{Mark, Trail, entries, note};
 
 /// Calls itself until it has used that much of the stack; returns how much it was.
 fn dive(bytes: usize) -> usize {

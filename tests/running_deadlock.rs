@@ -14,32 +14,11 @@ use corobin::{
 #[path = "common/virtual_time.rs"]
 mod virtual_time;
 use virtual_time::virtual_runtime;
+#[path = "common/trail.rs"]
+mod trail;
+use trail::{Mark, Trail, entries, note, sorted};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-type Trail = Rc<RefCell<Vec<String>>>;
-
-struct Mark(Trail, &'static str);
-
-impl Drop for Mark {
-    fn drop(&mut self) {
-        note(&self.0, self.1);
-    }
-}
-
-fn entries(trail: &Trail) -> Vec<String> {
-    trail.borrow().clone()
-}
-
-fn sorted(trail: &Trail) -> Vec<String> {
-    let mut sorted = entries(trail);
-    sorted.sort();
-    sorted
-}
-
-fn note(trail: &Trail, entry: impl Into<String>) {
-    trail.borrow_mut().push(entry.into());
-}
 
 fn deadlock_of<T>(f: impl FnOnce() -> T) -> Snapshot {
     deadlock_in(&mut virtual_runtime(), f)

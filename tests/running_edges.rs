@@ -17,28 +17,15 @@ use on_drop::OnDrop;
 #[path = "common/virtual_time.rs"]
 mod virtual_time;
 use virtual_time::in_virtual_time;
+#[path = "common/trail.rs"]
+mod trail;
+use trail::{Trail, entries, note, sorted};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-type Trail = Rc<RefCell<Vec<String>>>;
 
 fn mark(trail: &Trail, entry: &'static str) -> OnDrop<impl FnMut() + use<>> {
     let log = trail.clone();
     OnDrop(move || note(&log, entry))
-}
-
-fn entries(trail: &Trail) -> Vec<String> {
-    trail.borrow().clone()
-}
-
-fn sorted(trail: &Trail) -> Vec<String> {
-    let mut sorted = entries(trail);
-    sorted.sort();
-    sorted
-}
-
-fn note(trail: &Trail, entry: impl Into<String>) {
-    trail.borrow_mut().push(entry.into());
 }
 
 fn caught<T>(f: impl FnOnce() -> T) -> Box<dyn Any + Send> {

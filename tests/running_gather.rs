@@ -1,8 +1,6 @@
 //! `gather`, `gather_results` and `as_completed`.
 
-use std::cell::RefCell;
 use std::panic::panic_any;
-use std::rc::Rc;
 use std::time::Duration;
 
 use corobin::{
@@ -13,32 +11,11 @@ use corobin::{
 #[path = "common/virtual_time.rs"]
 mod virtual_time;
 use virtual_time::in_virtual_time;
+#[path = "common/trail.rs"]
+mod trail;
+use trail::{Mark, Trail, entries, note, sorted};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-type Trail = Rc<RefCell<Vec<String>>>;
-
-struct Mark(Trail, String);
-
-impl Drop for Mark {
-    fn drop(&mut self) {
-        note(&self.0, self.1.clone());
-    }
-}
-
-fn entries(trail: &Trail) -> Vec<String> {
-    trail.borrow().clone()
-}
-
-fn sorted(trail: &Trail) -> Vec<String> {
-    let mut sorted = entries(trail);
-    sorted.sort();
-    sorted
-}
-
-fn note(trail: &Trail, entry: impl Into<String>) {
-    trail.borrow_mut().push(entry.into());
-}
 
 fn after(seconds: u32) -> JoinHandle<u32> {
     spawn(move || {

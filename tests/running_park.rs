@@ -9,17 +9,11 @@ use corobin::{
     Coroutine, JoinError, Runtime, current, now, park, park_timeout, run, sleep, spawn, yield_now,
 };
 
+#[path = "common/trail.rs"]
+mod trail;
+use trail::{Trail, entries, note};
+
 const SECOND: Duration = Duration::from_secs(1);
-
-type Trail = Rc<RefCell<Vec<String>>>;
-
-fn entries(trail: &Trail) -> Vec<String> {
-    trail.borrow().clone()
-}
-
-fn note(trail: &Trail, entry: impl Into<String>) {
-    trail.borrow_mut().push(entry.into());
-}
 
 #[test]
 fn smoke() {

@@ -15,26 +15,13 @@ use corobin::{
 #[path = "common/virtual_time.rs"]
 mod virtual_time;
 use virtual_time::in_virtual_time;
+#[path = "common/trail.rs"]
+mod trail;
+use trail::{Mark, entries, note};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 type Trail = RefCell<Vec<String>>;
-
-struct Mark<'a>(&'a Trail, &'static str);
-
-impl Drop for Mark<'_> {
-    fn drop(&mut self) {
-        note(self.0, self.1);
-    }
-}
-
-fn entries(trail: &Trail) -> Vec<String> {
-    trail.borrow().clone()
-}
-
-fn note(trail: &Trail, entry: impl Into<String>) {
-    trail.borrow_mut().push(entry.into());
-}
 
 #[test]
 fn smoke() {

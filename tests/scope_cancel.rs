@@ -16,32 +16,13 @@ use on_drop::OnDrop;
 #[path = "common/virtual_time.rs"]
 mod virtual_time;
 use virtual_time::{in_virtual_time, virtual_runtime};
+#[path = "common/trail.rs"]
+mod trail;
+use trail::{Mark, entries, note, sorted};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 type Trail = RefCell<Vec<String>>;
-
-struct Mark<'a>(&'a Trail, &'static str);
-
-impl Drop for Mark<'_> {
-    fn drop(&mut self) {
-        note(self.0, self.1);
-    }
-}
-
-fn entries(trail: &Trail) -> Vec<String> {
-    trail.borrow().clone()
-}
-
-fn sorted(trail: &Trail) -> Vec<String> {
-    let mut sorted = entries(trail);
-    sorted.sort();
-    sorted
-}
-
-fn note(trail: &Trail, entry: impl Into<String>) {
-    trail.borrow_mut().push(entry.into());
-}
 
 fn caught<T>(f: impl FnOnce() -> T) -> Box<dyn Any + Send> {
     match catch_unwind(AssertUnwindSafe(f)) {

@@ -15,26 +15,11 @@ use on_drop::OnDrop;
 #[path = "common/virtual_time.rs"]
 mod virtual_time;
 use virtual_time::in_virtual_time;
+#[path = "common/trail.rs"]
+mod trail;
+use trail::{Mark, Trail, entries, note};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-type Trail = Rc<RefCell<Vec<String>>>;
-
-struct Mark(Trail, &'static str);
-
-impl Drop for Mark {
-    fn drop(&mut self) {
-        note(&self.0, self.1);
-    }
-}
-
-fn entries(trail: &Trail) -> Vec<String> {
-    trail.borrow().clone()
-}
-
-fn note(trail: &Trail, entry: impl Into<String>) {
-    trail.borrow_mut().push(entry.into());
-}
 
 /// A scope whose children sleep and compute; says what came out.
 fn scope_that_waits(trail: &Trail) {

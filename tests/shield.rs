@@ -5,7 +5,6 @@ use corobin::{
     Elapsed, JoinError, gather, is_cancel, now, park, scope, select, shield, sleep, spawn, timeout,
     to_thread, yield_now,
 };
-use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
@@ -15,8 +14,9 @@ use on_drop::OnDrop;
 #[path = "common/virtual_time.rs"]
 mod virtual_time;
 use virtual_time::{in_virtual_time, secs};
-
-type Log = Rc<RefCell<Vec<String>>>;
+#[path = "common/trail.rs"]
+mod trail;
+use trail::{Trail, note};
 
 #[track_caller]
 fn assert_cancelled<T: std::fmt::Debug>(result: Result<T, JoinError>) {
@@ -26,14 +26,10 @@ fn assert_cancelled<T: std::fmt::Debug>(result: Result<T, JoinError>) {
     );
 }
 
-fn say(log: &Log, what: impl Into<String>) {
-    log.borrow_mut().push(what.into());
-}
-
 /// Runs `body` in a coroutine that is cancelled after a second; it must end as cancelled.
-fn cancel_after_a_second(body: impl FnOnce(&Log) + 'static) -> Vec<String> {
+fn cancel_after_a_second(body: impl FnOnce(&Trail) + 'static) -> Vec<String> {
     in_virtual_time(|| {
-        let log = Log::default();
+        let log = Trail::default();
         let child = spawn({
             let log = log.clone();
             move || body(&log)
@@ -50,10 +46,10 @@ fn smoke() {
     let log = cancel_after_a_second(|log| {
         shield(|| {
             sleep(secs(5));
-            say(log, "shielded sleep done");
+            note(log, "shielded sleep done");
         });
         yield_now();
-        say(log, "not reached");
+        note(log, "not reached");
     });
     assert_eq!(log, ["shielded sleep done"]);
 }
@@ -95,14 +91,14 @@ fn many_waits_are_shielded_until_the_body_returns() {
                 sleep(secs(2));
                 yield_now();
             }
-            say(log, format!("{:?}", now() - start));
-            say(log, format!("{}", spawn(|| 5).join().unwrap()));
-            say(log, format!("{:?}", gather([spawn(|| 6)]).unwrap()));
-            say(log, format!("{}", scope(|s| s.spawn(|| 7).join().unwrap())));
-            say(log, format!("{}", to_thread(|| 8)));
+            note(log, format!("{:?}", now() - start));
+            note(log, format!("{}", spawn(|| 5).join().unwrap()));
+            note(log, format!("{:?}", gather([spawn(|| 6)]).unwrap()));
+            note(log, format!("{}", scope(|s| s.spawn(|| 7).join().unwrap())));
+            note(log, format!("{}", to_thread(|| 8)));
         });
         yield_now();
-        say(log, "not reached");
+        note(log, "not reached");
     });
     assert_eq!(log, ["6s", "5", "[6]", "7", "8"]);
 }
@@ -114,10 +110,10 @@ fn a_cancel_pending_before_the_shield_waits_too() {
         assert!(is_cancel(&payload));
         shield(|| {
             sleep(secs(1));
-            say(log, "shielded");
+            note(log, "shielded");
         });
         yield_now();
-        say(log, "not reached");
+        note(log, "not reached");
     });
     assert_eq!(log, ["shielded"]);
 }
@@ -125,15 +121,15 @@ fn a_cancel_pending_before_the_shield_waits_too() {
 #[test]
 fn an_expiry_from_outside_waits_too() {
     in_virtual_time(|| {
-        let log = Log::default();
+        let log = Trail::default();
         let start = now();
         let result = timeout(secs(1), || {
             shield(|| {
                 sleep(secs(3));
-                say(&log, "shielded");
+                note(&log, "shielded");
             });
             yield_now();
-            say(&log, "not reached");
+            note(&log, "not reached");
         });
         assert_eq!(result, Err(Elapsed));
         assert_eq!(now() - start, secs(3));
@@ -147,17 +143,17 @@ fn a_timeout_opened_inside_works() {
         let start = now();
         shield(|| {
             let inside = timeout(secs(4), park);
-            say(log, format!("{inside:?} at {:?}", now() - start));
+            note(log, format!("{inside:?} at {:?}", now() - start));
             let nested = timeout(secs(9), || timeout(secs(1), park));
-            say(log, format!("{nested:?} at {:?}", now() - start));
+            note(log, format!("{nested:?} at {:?}", now() - start));
             let value = timeout(secs(9), || {
                 sleep(secs(1));
                 5
             });
-            say(log, format!("{value:?} at {:?}", now() - start));
+            note(log, format!("{value:?} at {:?}", now() - start));
         });
         yield_now();
-        say(log, "not reached");
+        note(log, "not reached");
     });
     assert_eq!(
         log,
@@ -172,16 +168,16 @@ fn a_timeout_opened_inside_works() {
 #[test]
 fn a_timeout_inside_of_a_shield_does_not_let_the_outer_expiry_in() {
     in_virtual_time(|| {
-        let log = Log::default();
+        let log = Trail::default();
         let start = now();
         let outer = timeout(secs(1), || {
             shield(|| {
                 let inner = timeout(secs(5), || sleep(secs(3)));
-                say(&log, format!("inner {inner:?} at {:?}", now() - start));
+                note(&log, format!("inner {inner:?} at {:?}", now() - start));
             });
             yield_now();
         });
-        say(&log, format!("outer {outer:?} at {:?}", now() - start));
+        note(&log, format!("outer {outer:?} at {:?}", now() - start));
         assert_eq!(
             *log.borrow(),
             ["inner Ok(()) at 3s", "outer Err(Elapsed) at 3s"]
@@ -192,19 +188,19 @@ fn a_timeout_inside_of_a_shield_does_not_let_the_outer_expiry_in() {
 #[test]
 fn after_a_shield_the_innermost_of_the_expired_is_raised_first() {
     in_virtual_time(|| {
-        let log = Log::default();
+        let log = Trail::default();
         let start = now();
         let outer = timeout(secs(1), || {
             let inner = timeout(secs(2), || {
                 shield(|| sleep(secs(5)));
                 yield_now();
-                say(&log, "not reached");
+                note(&log, "not reached");
             });
-            say(&log, format!("inner {inner:?}"));
+            note(&log, format!("inner {inner:?}"));
             yield_now();
-            say(&log, "not reached");
+            note(&log, "not reached");
         });
-        say(&log, format!("outer {outer:?} at {:?}", now() - start));
+        note(&log, format!("outer {outer:?} at {:?}", now() - start));
         assert_eq!(
             *log.borrow(),
             ["inner Err(Elapsed)", "outer Err(Elapsed) at 5s"]
@@ -218,14 +214,14 @@ fn a_nested_shield_ends_with_the_outermost() {
         shield(|| {
             shield(|| {
                 sleep(secs(2));
-                say(log, "inner");
+                note(log, "inner");
             });
             sleep(secs(2));
             yield_now();
-            say(log, "outer");
+            note(log, "outer");
         });
         yield_now();
-        say(log, "not reached");
+        note(log, "not reached");
     });
     assert_eq!(log, ["inner", "outer"]);
 }
@@ -233,7 +229,7 @@ fn a_nested_shield_ends_with_the_outermost() {
 #[test]
 fn a_shield_inside_of_a_timeout_inside_of_a_shield() {
     in_virtual_time(|| {
-        let log = Log::default();
+        let log = Trail::default();
         let start = now();
         let child = spawn({
             let log = log.clone();
@@ -242,14 +238,14 @@ fn a_shield_inside_of_a_timeout_inside_of_a_shield() {
                     let result = timeout(secs(2), || {
                         shield(|| sleep(secs(4)));
                         yield_now();
-                        say(&log, "not reached");
+                        note(&log, "not reached");
                     });
-                    say(&log, format!("{result:?} at {:?}", now() - start));
+                    note(&log, format!("{result:?} at {:?}", now() - start));
                     sleep(secs(1));
-                    say(&log, format!("still shielded at {:?}", now() - start));
+                    note(&log, format!("still shielded at {:?}", now() - start));
                 });
                 yield_now();
-                say(&log, "not reached");
+                note(&log, "not reached");
             }
         });
         sleep(secs(1));
@@ -290,28 +286,28 @@ fn a_shielded_scope_is_not_interrupted_nor_are_its_children() {
             scope(|s| {
                 s.spawn(|| {
                     sleep(secs(4));
-                    say(log, "child");
+                    note(log, "child");
                 });
             });
         });
         yield_now();
-        say(log, "not reached");
+        note(log, "not reached");
     });
     assert_eq!(log, ["child"]);
 }
 
 #[test]
 fn the_end_of_the_run_waits_for_a_shield() {
-    let log = Log::default();
+    let log = Trail::default();
     let inner = log.clone();
     in_virtual_time(move || {
         spawn(move || {
             shield(|| {
                 sleep(secs(5));
-                say(&inner, "shielded");
+                note(&inner, "shielded");
             });
             yield_now();
-            say(&inner, "not reached");
+            note(&inner, "not reached");
         });
         yield_now();
     });
@@ -324,10 +320,10 @@ fn a_shield_in_a_destructor_during_unwinding() {
         let _guard = OnDrop(|| {
             shield(|| {
                 sleep(secs(2));
-                say(log, format!("{:?}", timeout(secs(1), park)));
+                note(log, format!("{:?}", timeout(secs(1), park)));
             });
             sleep(secs(1));
-            say(log, "destructor done");
+            note(log, "destructor done");
         });
         park();
     });
@@ -336,8 +332,8 @@ fn a_shield_in_a_destructor_during_unwinding() {
 
 /// Yields, a channel with and without room, a lock, an event and a `select!`, in turns.
 fn dance() -> Vec<String> {
-    let log = Log::default();
-    let together = |body: fn(&Log, usize)| {
+    let log = Trail::default();
+    let together = |body: fn(&Trail, usize)| {
         let start = |n| {
             let log = log.clone();
             spawn(move || body(&log, n))
@@ -346,7 +342,7 @@ fn dance() -> Vec<String> {
     };
     together(|log, n| {
         for turn in 0..3 {
-            say(log, format!("turn {turn} of {n}"));
+            note(log, format!("turn {turn} of {n}"));
             yield_now();
         }
     });
@@ -356,11 +352,11 @@ fn dance() -> Vec<String> {
         let heard = log.clone();
         let listener = spawn(move || {
             for n in &ping {
-                say(&heard, format!("heard {n}"));
+                note(&heard, format!("heard {n}"));
             }
         });
         for n in 0..6 {
-            say(&log, format!("says {n}"));
+            note(&log, format!("says {n}"));
             to_pong.send(n).unwrap();
         }
         drop(to_pong);
@@ -373,7 +369,7 @@ fn dance() -> Vec<String> {
             for _ in 0..3 {
                 let mut value = lock.lock();
                 *value += 1;
-                say(&log, format!("{n} has {value}"));
+                note(&log, format!("{n} has {value}"));
                 yield_now();
             }
         })
@@ -384,7 +380,7 @@ fn dance() -> Vec<String> {
         let (event, log) = (event.clone(), log.clone());
         spawn(move || {
             event.wait();
-            say(&log, format!("{n} goes on"));
+            note(&log, format!("{n} goes on"));
         })
     });
     let waiters: Vec<_> = waiters.collect();
@@ -395,7 +391,7 @@ fn dance() -> Vec<String> {
     let sender = spawn(move || (0..3).for_each(|n| tx.send(n).unwrap()));
     for _ in 0..3 {
         select! {
-            recv(rx) -> n => say(&log, format!("picks {n:?}")),
+            recv(rx) -> n => note(&log, format!("picks {n:?}")),
             recv(other) -> _ => unreachable!("nobody sends"),
         }
     }

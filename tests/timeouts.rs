@@ -4,7 +4,7 @@ use corobin::{
     Elapsed, Generator, JoinError, RunError, Runtime, gather, now, park, run, scope, sleep, spawn,
     timeout, timeout_at, to_thread, yield_now,
 };
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -16,12 +16,9 @@ use on_drop::OnDrop;
 #[path = "common/virtual_time.rs"]
 mod virtual_time;
 use virtual_time::{in_virtual_time, secs, virtual_runtime};
-
-type Log = Rc<RefCell<Vec<String>>>;
-
-fn say(log: &Log, what: impl Into<String>) {
-    log.borrow_mut().push(what.into());
-}
+#[path = "common/trail.rs"]
+mod trail;
+use trail::{Trail, note};
 
 #[test]
 fn smoke() {
@@ -50,12 +47,12 @@ fn a_body_that_waits_and_finishes_in_time_returns_its_value() {
 #[test]
 fn a_body_that_is_interrupted_drops_its_locals_and_runs_no_further() {
     in_virtual_time(|| {
-        let log = Log::default();
+        let log = Trail::default();
         let result = timeout(secs(1), || {
-            let _outer = OnDrop(|| say(&log, "outer"));
-            let _inner = OnDrop(|| say(&log, "inner"));
+            let _outer = OnDrop(|| note(&log, "outer"));
+            let _inner = OnDrop(|| note(&log, "inner"));
             park();
-            say(&log, "not reached");
+            note(&log, "not reached");
         });
         assert_eq!(result, Err(Elapsed));
         assert_eq!(*log.borrow(), ["inner", "outer"]);
@@ -133,14 +130,14 @@ fn an_inner_expiry_is_caught_by_the_inner_alone() {
 #[test]
 fn an_outer_expiry_passes_through_the_inner() {
     in_virtual_time(|| {
-        let log = Log::default();
+        let log = Trail::default();
         let start = now();
         let outer = timeout(secs(1), || {
             let inner = timeout(secs(5), || {
-                let _guard = OnDrop(|| say(&log, "unwound"));
+                let _guard = OnDrop(|| note(&log, "unwound"));
                 park();
             });
-            say(&log, format!("not reached {inner:?}"));
+            note(&log, format!("not reached {inner:?}"));
         });
         assert_eq!(outer, Err(Elapsed));
         assert_eq!(now() - start, secs(1));
@@ -151,21 +148,21 @@ fn an_outer_expiry_passes_through_the_inner() {
 #[test]
 fn of_several_expired_at_once_the_innermost_is_raised_first() {
     in_virtual_time(|| {
-        let log = Log::default();
+        let log = Trail::default();
         let start = now();
         let deadline = start + secs(1);
         let outer = timeout_at(deadline, || {
             let middle = timeout_at(deadline, || {
                 let inner = timeout_at(deadline, park);
-                say(&log, format!("inner {inner:?}"));
+                note(&log, format!("inner {inner:?}"));
                 yield_now();
-                say(&log, "not reached");
+                note(&log, "not reached");
             });
-            say(&log, format!("middle {middle:?}"));
+            note(&log, format!("middle {middle:?}"));
             yield_now();
-            say(&log, "not reached");
+            note(&log, "not reached");
         });
-        say(&log, format!("outer {outer:?}"));
+        note(&log, format!("outer {outer:?}"));
         assert_eq!(
             *log.borrow(),
             [
@@ -189,12 +186,12 @@ fn an_outer_that_expired_with_the_inner_returns_a_value_that_needs_no_more_wait(
 #[test]
 fn a_cancel_passes_through_every_timeout() {
     in_virtual_time(|| {
-        let log = Log::default();
+        let log = Trail::default();
         let child = spawn({
             let log = log.clone();
             move || {
                 let result = timeout(secs(10), || timeout(secs(20), park));
-                say(&log, format!("not reached {result:?}"));
+                note(&log, format!("not reached {result:?}"));
             }
         });
         yield_now();
@@ -303,13 +300,13 @@ fn timeouts_of_many_coroutines_are_their_own() {
 #[test]
 fn around_gather_it_cancels_what_is_gathered() {
     in_virtual_time(|| {
-        let log = Log::default();
+        let log = Trail::default();
         let start = now();
         let result = timeout(secs(1), || {
             gather((0..3).map(|n| {
                 let log = log.clone();
                 spawn(move || {
-                    let _guard = OnDrop(|| say(&log, format!("child {n}")));
+                    let _guard = OnDrop(|| note(&log, format!("child {n}")));
                     sleep(secs(100));
                 })
             }))
@@ -345,7 +342,7 @@ fn around_join_it_leaves_the_joined_alone() {
 #[test]
 fn around_scope_it_waits_for_the_children_to_unwind() {
     in_virtual_time(|| {
-        let log = Log::default();
+        let log = Trail::default();
         let start = now();
         let mut local = 0;
         let result = timeout(secs(1), || {
@@ -353,13 +350,13 @@ fn around_scope_it_waits_for_the_children_to_unwind() {
                 s.spawn(|| {
                     let _guard = OnDrop(|| {
                         sleep(secs(3));
-                        say(&log, format!("child at {:?}", now() - start));
+                        note(&log, format!("child at {:?}", now() - start));
                         local += 1;
                     });
                     sleep(secs(100));
                 });
             });
-            say(&log, "not reached");
+            note(&log, "not reached");
         });
         assert_eq!(result, Err(Elapsed));
         assert_eq!(local, 1);
@@ -421,10 +418,10 @@ fn in_the_body_of_a_generator() {
 #[test]
 fn around_the_call_of_a_generator_it_unwinds_and_completes_it() {
     in_virtual_time(|| {
-        let log = Log::default();
+        let log = Trail::default();
         let inner = log.clone();
         let mut generator = Generator::<u8>::new(move |y| {
-            let _guard = OnDrop(|| say(&inner, "generator unwound"));
+            let _guard = OnDrop(|| note(&inner, "generator unwound"));
             y.yield_(1);
             sleep(secs(100));
             y.yield_(2);
