@@ -1,9 +1,8 @@
 //! What `cancel` does to a coroutine, seen from its body, its joiner and its siblings.
 
 use corobin::{Generator, JoinError, JoinHandle, is_cancel, now, park, sleep, spawn, yield_now};
-use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
+use std::panic::{panic_any, resume_unwind};
 use std::rc::Rc;
 
 #[path = "common/virtual_time.rs"]
@@ -12,18 +11,9 @@ use virtual_time::{in_virtual_time, secs};
 #[path = "common/trail.rs"]
 mod trail;
 use trail::{Mark, Trail, note};
-
-fn caught<T>(f: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
-    catch_unwind(AssertUnwindSafe(f))
-}
-
-#[track_caller]
-fn assert_cancelled<T: std::fmt::Debug>(result: Result<T, JoinError>) {
-    assert!(
-        matches!(result, Err(JoinError::Cancelled)),
-        "expected Cancelled, got {result:?}"
-    );
-}
+#[path = "common/unwinding.rs"]
+mod unwinding;
+use unwinding::{assert_cancelled, caught};
 
 #[test]
 fn smoke() {

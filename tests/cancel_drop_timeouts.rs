@@ -1,8 +1,7 @@
 //! Nothing is raised across a destructor that runs while its coroutine unwinds.
 
-use corobin::{JoinError, is_cancel, now, park, sleep, spawn, timeout, yield_now};
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use corobin::{is_cancel, now, park, sleep, spawn, timeout, yield_now};
+use std::panic::resume_unwind;
 
 #[path = "common/on_drop.rs"]
 mod on_drop;
@@ -13,18 +12,9 @@ use virtual_time::{in_virtual_time, secs};
 #[path = "common/trail.rs"]
 mod trail;
 use trail::{Trail, note};
-
-fn caught<T>(f: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
-    catch_unwind(AssertUnwindSafe(f))
-}
-
-#[track_caller]
-fn assert_cancelled<T: std::fmt::Debug>(result: Result<T, JoinError>) {
-    assert!(
-        matches!(result, Err(JoinError::Cancelled)),
-        "expected Cancelled, got {result:?}"
-    );
-}
+#[path = "common/unwinding.rs"]
+mod unwinding;
+use unwinding::{assert_cancelled, caught};
 
 /// Parks a coroutine under a destructor that runs `in_drop`, cancels it and joins it.
 fn cancel_with(in_drop: impl FnMut() + 'static) {

@@ -3,33 +3,18 @@
 use corobin::{
     Generator, JoinError, RunError, Runtime, park, scope, sleep, spawn, timeout, yield_now,
 };
-use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
 
 #[path = "common/virtual_time.rs"]
 mod virtual_time;
 use virtual_time::{in_virtual_time, secs};
+#[path = "common/unwinding.rs"]
+mod unwinding;
+use unwinding::hook_calls_during;
 
-thread_local! {
-    static HOOK_CALLS: Cell<u32> = const { Cell::new(0) };
-}
-
-/// Runs `f` under virtual time and returns how often the hook was called on this thread.
+/// How often the hook is called on this thread while `f` runs under virtual time.
 fn hook_calls_in(f: impl FnOnce()) -> u32 {
-    static INSTALL: Once = Once::new();
-    INSTALL.call_once(|| {
-        let previous = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            HOOK_CALLS.set(HOOK_CALLS.get() + 1);
-            if info.payload().downcast_ref::<&str>() != Some(&"expected") {
-                previous(info);
-            }
-        }));
-    });
-    HOOK_CALLS.set(0);
-    in_virtual_time(f);
-    HOOK_CALLS.get()
+    hook_calls_during(|| in_virtual_time(f))
 }
 
 struct YieldsInDrop;
@@ -170,13 +155,12 @@ fn a_panic_reported_once_is_not_reported_again_by_its_scope() {
 
 #[test]
 fn a_deadlock_reported_as_an_error_is_silent() {
-    let calls = hook_calls_in(|| ());
-    assert_eq!(calls, 0);
-    HOOK_CALLS.set(0);
-    let result = Runtime::new().unwrap().try_run(|| {
-        spawn(park);
-        park();
+    let calls = hook_calls_during(|| {
+        let result = Runtime::new().unwrap().try_run(|| {
+            spawn(park);
+            park();
+        });
+        assert!(matches!(result, Err(RunError::Deadlock(_))));
     });
-    assert!(matches!(result, Err(RunError::Deadlock(_))));
-    assert_eq!(HOOK_CALLS.get(), 0);
+    assert_eq!(calls, 0);
 }

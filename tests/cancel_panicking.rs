@@ -6,7 +6,7 @@ use corobin::{
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex};
 use std::thread::panicking;
 use std::time::Duration;
 
@@ -16,21 +16,14 @@ use on_drop::OnDrop;
 #[path = "common/virtual_time.rs"]
 mod virtual_time;
 use virtual_time::in_virtual_time;
+#[path = "common/rng.rs"]
+mod rng;
+use rng::Rng;
+#[path = "common/unwinding.rs"]
+mod unwinding;
+use unwinding::expect_panics;
 
 type Seen = Rc<RefCell<Vec<bool>>>;
-
-/// Keeps the many deliberate panics of this file out of the output.
-fn expect_panics() {
-    static INSTALL: Once = Once::new();
-    INSTALL.call_once(|| {
-        let previous = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if info.payload().downcast_ref::<&str>() != Some(&"expected") {
-                previous(info);
-            }
-        }));
-    });
-}
 
 fn virtual_run<T>(f: impl FnOnce() -> T) -> T {
     expect_panics();
@@ -56,19 +49,6 @@ fn assert_balanced() {
     assert!(during.get());
     assert!(mutex.is_poisoned());
     assert!(!panicking());
-}
-
-/// A small generator of pseudo-random numbers.
-struct Rng(u64);
-
-impl Rng {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
-        (self.0 >> 33) % n
-    }
 }
 
 /// Watches from a coroutine of its own until told to stop; returns how often it looked.

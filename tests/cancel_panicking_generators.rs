@@ -4,27 +4,17 @@ use corobin::{Generator, GeneratorState};
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::{Mutex, Once};
+use std::sync::Mutex;
 use std::thread::panicking;
 
 #[path = "common/on_drop.rs"]
 mod on_drop;
 use on_drop::OnDrop;
+#[path = "common/unwinding.rs"]
+mod unwinding;
+use unwinding::expect_panics;
 
 type Seen = Rc<RefCell<Vec<bool>>>;
-
-/// Keeps the many deliberate panics of this file out of the output.
-fn expect_panics() {
-    static INSTALL: Once = Once::new();
-    INSTALL.call_once(|| {
-        let previous = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if info.payload().downcast_ref::<&str>() != Some(&"expected") {
-                previous(info);
-            }
-        }));
-    });
-}
 
 /// The count is zero again, and it still counts: neither left raised nor driven below zero.
 #[track_caller]

@@ -5,39 +5,19 @@ use corobin::{Generator, Runtime, explore, park, spawn, timeout, yield_now};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::{Mutex, Once};
+use std::sync::Mutex;
 use std::thread::panicking;
 use std::time::Duration;
 
 #[path = "common/on_drop.rs"]
 mod on_drop;
 use on_drop::OnDrop;
-
-/// A small generator of pseudo-random numbers.
-struct Rng(u64);
-
-impl Rng {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
-        (self.0 >> 33) % n
-    }
-}
-
-/// Keeps the deliberate panics of this file out of the output.
-fn expect_panics() {
-    static INSTALL: Once = Once::new();
-    INSTALL.call_once(|| {
-        let previous = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if info.payload().downcast_ref::<&str>() != Some(&"expected") {
-                previous(info);
-            }
-        }));
-    });
-}
+#[path = "common/rng.rs"]
+mod rng;
+use rng::Rng;
+#[path = "common/unwinding.rs"]
+mod unwinding;
+use unwinding::expect_panics;
 
 /// Counts looks, and those that saw something else than this stack's own unwinding.
 #[derive(Default)]

@@ -1,7 +1,7 @@
 //! A cancel at each kind of suspension point: while it waits, and pending before it was reached.
 
 use corobin::{
-    JoinError, JoinHandle, block_on, current, gather, interval, is_cancel, now, park, scope, sleep,
+    JoinHandle, block_on, current, gather, interval, is_cancel, now, park, scope, sleep,
     sleep_until, spawn, timeout, to_thread, yield_now,
 };
 use std::cell::RefCell;
@@ -20,14 +20,9 @@ use virtual_time::in_virtual_time;
 #[path = "common/trail.rs"]
 mod trail;
 use trail::{Mark, Trail, note};
-
-#[track_caller]
-fn assert_cancelled<T: std::fmt::Debug>(result: Result<T, JoinError>) {
-    assert!(
-        matches!(result, Err(JoinError::Cancelled)),
-        "expected Cancelled, got {result:?}"
-    );
-}
+#[path = "common/unwinding.rs"]
+mod unwinding;
+use unwinding::assert_cancelled;
 
 /// Cancels a coroutine that waits in `wait`: nothing after the wait may run.
 fn cancel_while_in(wait: impl FnOnce() + 'static) {

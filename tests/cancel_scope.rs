@@ -1,6 +1,6 @@
 //! Cancels that meet a `scope` or a `gather`, and what becomes of the children.
 
-use corobin::{JoinError, gather, now, park, scope, sleep, spawn, yield_now};
+use corobin::{gather, now, park, scope, sleep, spawn, yield_now};
 
 #[path = "common/virtual_time.rs"]
 mod virtual_time;
@@ -8,14 +8,9 @@ use virtual_time::{in_virtual_time, secs};
 #[path = "common/trail.rs"]
 mod trail;
 use trail::{Mark, Trail, note};
-
-#[track_caller]
-fn assert_cancelled<T: std::fmt::Debug>(result: Result<T, JoinError>) {
-    assert!(
-        matches!(result, Err(JoinError::Cancelled)),
-        "expected Cancelled, got {result:?}"
-    );
-}
+#[path = "common/unwinding.rs"]
+mod unwinding;
+use unwinding::assert_cancelled;
 
 #[test]
 fn smoke() {

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use std::rc::Rc;
 use std::sync::Once;
 use std::time::Duration;
@@ -13,6 +13,9 @@ use corobin::{Generator, JoinHandle, ScopedJoinHandle, Yielder};
 #[path = "common/virtual_time.rs"]
 mod virtual_time;
 use virtual_time::in_virtual_time;
+#[path = "common/unwinding.rs"]
+mod unwinding;
+use unwinding::payload_of;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -45,10 +48,7 @@ fn text(payload: Box<dyn Any + Send>) -> String {
 
 /// The lower-case message of the panic that `f` must end with.
 fn panic_message<T>(f: impl FnOnce() -> T) -> String {
-    match catch_unwind(AssertUnwindSafe(f)) {
-        Ok(_) => panic!("no panic"),
-        Err(payload) => text(payload).to_lowercase(),
-    }
+    text(payload_of(f)).to_lowercase()
 }
 
 fn one_two_three() -> Generator<u32, &'static str, Vec<&'static str>> {

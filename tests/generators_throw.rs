@@ -1,10 +1,8 @@
 //! Payloads thrown into generators, and delegation with `yield_from`.
 
-use std::any::Any;
-use std::cell::{Cell, RefCell};
-use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::cell::RefCell;
+use std::panic::panic_any;
 use std::rc::Rc;
-use std::sync::Once;
 
 use corobin::GeneratorState::{Complete, Yielded};
 use corobin::{Generator, Yielder};
@@ -12,31 +10,12 @@ use corobin::{Generator, Yielder};
 #[path = "common/trail.rs"]
 mod trail;
 use trail::{Mark, Trail, entries};
-
-type Payload = Box<dyn Any + Send>;
-
-fn caught<T>(f: impl FnOnce() -> T) -> Result<T, Payload> {
-    catch_unwind(AssertUnwindSafe(f))
-}
+#[path = "common/unwinding.rs"]
+mod unwinding;
+use unwinding::{Payload, caught, hook_calls_during};
 
 fn text(payload: &Payload) -> &'static str {
     payload.downcast_ref::<&'static str>().unwrap()
-}
-
-thread_local!(static HOOK_CALLS: Cell<u32> = const { Cell::new(0) });
-
-fn hook_calls_during(f: impl FnOnce()) -> u32 {
-    static COUNTING: Once = Once::new();
-    COUNTING.call_once(|| {
-        let previous = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            HOOK_CALLS.set(HOOK_CALLS.get() + 1);
-            previous(info);
-        }));
-    });
-    let before = HOOK_CALLS.get();
-    f();
-    HOOK_CALLS.get() - before
 }
 
 /// Yields 1, 2, 3 … and, when something is thrown at it, the negated number.

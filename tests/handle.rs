@@ -15,14 +15,9 @@ use std::time::{Duration, Instant};
 #[path = "common/on_drop.rs"]
 mod on_drop;
 use on_drop::OnDrop;
-
-#[track_caller]
-fn assert_cancelled<T: std::fmt::Debug>(result: Result<T, JoinError>) {
-    assert!(
-        matches!(result, Err(JoinError::Cancelled)),
-        "expected Cancelled, got {result:?}"
-    );
-}
+#[path = "common/unwinding.rs"]
+mod unwinding;
+use unwinding::assert_cancelled;
 
 /// Runs `work` on a thread with a handle of a run that goes on until `work` is done.
 fn with_a_remote_run<T: Send + 'static>(work: impl FnOnce(Handle) -> T + Send + 'static) -> T {

@@ -1,7 +1,7 @@
 //! `race`: who wins, what becomes of the losers, panics.
 
 use std::cell::{Cell, RefCell};
-use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::panic::{catch_unwind, panic_any};
 use std::time::Duration;
 
 use corobin::{is_cancel, race, run, sleep, yield_now};
@@ -12,14 +12,12 @@ use on_drop::OnDrop;
 #[path = "common/virtual_time.rs"]
 mod virtual_time;
 use virtual_time::in_virtual_time;
+#[path = "common/unwinding.rs"]
+mod unwinding;
+use unwinding::payload_of;
 
 fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
-}
-
-/// What `f` panics with.
-fn raised(f: impl FnOnce() -> u32) -> Box<dyn std::any::Any + Send> {
-    catch_unwind(AssertUnwindSafe(f)).expect_err("no panic")
 }
 
 #[test]
@@ -41,7 +39,7 @@ fn a_tuple_an_array_and_a_vec() {
 #[test]
 fn without_a_closure_it_panics() {
     fn says_so(f: impl FnOnce() -> u32) {
-        let payload = raised(|| run(f));
+        let payload = payload_of(|| run(f));
         let text = payload.downcast_ref::<&str>().unwrap();
         assert!(text.contains("at least one closure"), "{text}");
     }
@@ -78,7 +76,7 @@ fn the_losers_are_cancelled_and_waited_for() {
 #[test]
 fn a_panic_ends_the_others_and_is_raised_again_as_it_was() {
     let ended = Cell::new(false);
-    let payload = raised(|| {
+    let payload = payload_of(|| {
         run(|| {
             race((
                 || {

@@ -12,18 +12,11 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-/// A small generator of pseudo-random numbers.
-struct Rng(u64);
+#[path = "common/rng.rs"]
+mod rng;
+use rng::Rng;
 
 impl Rng {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
-        (self.0 >> 33) % n
-    }
-
     /// A pause of a few hundred spins: short, and different each time.
     fn spin(&mut self) {
         for _ in 0..self.below(400) {

@@ -1,8 +1,7 @@
 //! Nested runs, life outside of a run, panics of main, shutdown, seeded schedules.
 
-use std::any::Any;
 use std::cell::RefCell;
-use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::panic::panic_any;
 use std::rc::Rc;
 use std::sync::Once;
 use std::time::Duration;
@@ -20,6 +19,9 @@ use virtual_time::in_virtual_time;
 #[path = "common/trail.rs"]
 mod trail;
 use trail::{Trail, entries, note, sorted};
+#[path = "common/unwinding.rs"]
+mod unwinding;
+use unwinding::payload_of;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -28,15 +30,8 @@ fn mark(trail: &Trail, entry: &'static str) -> OnDrop<impl FnMut() + use<>> {
     OnDrop(move || note(&log, entry))
 }
 
-fn caught<T>(f: impl FnOnce() -> T) -> Box<dyn Any + Send> {
-    match catch_unwind(AssertUnwindSafe(f)) {
-        Ok(_) => panic!("no panic"),
-        Err(payload) => payload,
-    }
-}
-
 fn panic_message<T>(f: impl FnOnce() -> T) -> String {
-    match caught(f).downcast::<String>() {
+    match payload_of(f).downcast::<String>() {
         Ok(text) => *text,
         Err(payload) => payload.downcast::<&'static str>().unwrap().to_string(),
     }
@@ -140,7 +135,7 @@ fn sleep_yield_now_and_to_thread_act_on_the_thread_outside_of_a_run() {
 #[test]
 fn panic_of_main_propagates_after_the_others_were_unwound() {
     let trail = Trail::default();
-    let payload = caught(|| {
+    let payload = payload_of(|| {
         run(|| {
             for name in ["first", "second"] {
                 let log = trail.clone();
@@ -164,7 +159,7 @@ fn panic_of_main_propagates_after_the_others_were_unwound() {
 fn runtime_is_usable_after_a_panic_of_main() {
     let mut runtime = Runtime::new().unwrap();
     for round in 0..5_u32 {
-        let payload = caught(|| {
+        let payload = payload_of(|| {
             runtime.run(|| {
                 drop(spawn(park));
                 yield_now();
@@ -172,7 +167,7 @@ fn runtime_is_usable_after_a_panic_of_main() {
             })
         });
         assert_eq!(payload.downcast_ref::<u32>(), Some(&round));
-        let payload = caught(|| runtime.try_run(|| panic_any(round)));
+        let payload = payload_of(|| runtime.try_run(|| panic_any(round)));
         assert_eq!(payload.downcast_ref::<u32>(), Some(&round));
         assert_eq!(runtime.run(|| spawn(move || round).join().unwrap()), round);
     }
@@ -283,7 +278,7 @@ fn coroutine_that_swallows_the_shutdown_meets_it_again() {
         drop(spawn(move || {
             let _mark = mark(&log, "unwound");
             for _ in 0..3 {
-                let payload = caught(park);
+                let payload = payload_of(park);
                 assert!(corobin::is_cancel(&payload));
                 note(&log, "swallowed");
             }

@@ -1,8 +1,7 @@
 //! Scopes that are cancelled, from inside or outside, and scopes that an expiry reaches.
 
-use std::any::Any;
 use std::cell::RefCell;
-use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::panic::panic_any;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -19,17 +18,13 @@ use virtual_time::{in_virtual_time, virtual_runtime};
 #[path = "common/trail.rs"]
 mod trail;
 use trail::{Mark, entries, note, sorted};
+#[path = "common/unwinding.rs"]
+mod unwinding;
+use unwinding::payload_of;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 type Trail = RefCell<Vec<String>>;
-
-fn caught<T>(f: impl FnOnce() -> T) -> Box<dyn Any + Send> {
-    match catch_unwind(AssertUnwindSafe(f)) {
-        Ok(_) => panic!("no panic"),
-        Err(payload) => payload,
-    }
-}
 
 #[test]
 fn smoke() {
@@ -240,7 +235,7 @@ fn outside_cancel_is_not_swallowed_by_a_childs_panic() {
         let log = trail.clone();
         let handle = spawn(move || {
             let log = &*log;
-            caught(|| {
+            payload_of(|| {
                 scope(|s| {
                     s.spawn(|| {
                         let _last = OnDrop(|| sleep(SECOND * 5));

@@ -1,6 +1,5 @@
 //! Scopes whose children or bodies panic.
 
-use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
 use std::sync::Once;
@@ -17,20 +16,16 @@ use virtual_time::in_virtual_time;
 #[path = "common/trail.rs"]
 mod trail;
 use trail::{Mark, entries, note, sorted};
+#[path = "common/unwinding.rs"]
+mod unwinding;
+use unwinding::payload_of;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 type Trail = RefCell<Vec<String>>;
 
-fn caught<T>(f: impl FnOnce() -> T) -> Box<dyn Any + Send> {
-    match catch_unwind(AssertUnwindSafe(f)) {
-        Ok(_) => panic!("no panic"),
-        Err(payload) => payload,
-    }
-}
-
 fn raised<T>(f: impl FnOnce() -> T) -> &'static str {
-    *caught(f).downcast::<&'static str>().unwrap()
+    *payload_of(f).downcast::<&'static str>().unwrap()
 }
 
 struct Records;
@@ -240,8 +235,8 @@ fn body_that_swallows_the_cancel_cannot_hide_the_panic() {
         let payload = raised(|| {
             scope(|s| {
                 s.spawn(|| panic_any("child"));
-                assert!(corobin::is_cancel(&caught(park)));
-                assert!(corobin::is_cancel(&caught(yield_now)));
+                assert!(corobin::is_cancel(&payload_of(park)));
+                assert!(corobin::is_cancel(&payload_of(yield_now)));
                 5
             })
         });

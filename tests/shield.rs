@@ -2,8 +2,8 @@
 
 use corobin::sync::{Event, Mutex, channel};
 use corobin::{
-    Elapsed, JoinError, gather, is_cancel, now, park, scope, select, shield, sleep, spawn, timeout,
-    to_thread, yield_now,
+    Elapsed, gather, is_cancel, now, park, scope, select, shield, sleep, spawn, timeout, to_thread,
+    yield_now,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
@@ -17,14 +17,9 @@ use virtual_time::{in_virtual_time, secs};
 #[path = "common/trail.rs"]
 mod trail;
 use trail::{Trail, note};
-
-#[track_caller]
-fn assert_cancelled<T: std::fmt::Debug>(result: Result<T, JoinError>) {
-    assert!(
-        matches!(result, Err(JoinError::Cancelled)),
-        "expected Cancelled, got {result:?}"
-    );
-}
+#[path = "common/unwinding.rs"]
+mod unwinding;
+use unwinding::assert_cancelled;
 
 /// Runs `body` in a coroutine that is cancelled after a second; it must end as cancelled.
 fn cancel_after_a_second(body: impl FnOnce(&Trail) + 'static) -> Vec<String> {

@@ -1,10 +1,8 @@
 //! A wait is told with the line of the user's code that waits, and so is a panic over a
 //! generator that was used wrongly.
 
-use std::cell::RefCell;
 use std::io::{self, Read};
 use std::net::SocketAddr;
-use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -22,6 +20,9 @@ use backends::on_each;
 #[path = "common/temp_dir.rs"]
 mod temp_dir;
 use temp_dir::TempDir;
+#[path = "common/unwinding.rs"]
+mod unwinding;
+use unwinding::payload_and_file_of;
 
 /// Where all who wait do so, but for the one who asks: files, and lines of this one.
 fn places() -> Vec<(String, u32)> {
@@ -151,22 +152,15 @@ fn who_looks_a_name_up() {
     });
 }
 
-thread_local!(static PANICKED_AT: RefCell<String> = const { RefCell::new(String::new()) });
-
 #[track_caller]
 fn panics_here<R>(f: impl FnOnce() -> R) {
-    let payload = panic::catch_unwind(AssertUnwindSafe(f)).err().unwrap();
+    let (payload, file) = payload_and_file_of(f);
     assert!(payload.is::<&str>() || payload.is::<String>());
-    assert_eq!(PANICKED_AT.take(), file!());
+    assert_eq!(file, file!());
 }
 
 #[test]
 fn who_uses_a_generator_wrongly() {
-    let usual = panic::take_hook();
-    panic::set_hook(Box::new(move |info| {
-        PANICKED_AT.set(info.location().unwrap().file().to_owned());
-        usual(info);
-    }));
     let mut generator = Generator::new(|y: &Yielder<u32>| y.yield_(1));
     panics_here(|| generator.send(()));
     generator.start();
@@ -194,5 +188,4 @@ fn who_uses_a_generator_wrongly() {
     let mut thrown = stuck();
     thrown.throw(Box::new("out")).unwrap();
     panics_here(|| thrown.throw(Box::new("again")));
-    let _ = panic::take_hook();
 }

@@ -1,8 +1,6 @@
 //! What has to wait outside of a runtime panics there where it was called, and names
 //! `run`.
 
-use std::cell::RefCell;
-use std::panic::{self, AssertUnwindSafe};
 use std::time::Duration;
 
 use corobin::select;
@@ -11,24 +9,20 @@ use corobin::sync::{
     oneshot, watch,
 };
 
-thread_local!(static PLACE: RefCell<String> = const { RefCell::new(String::new()) });
+#[path = "common/unwinding.rs"]
+mod unwinding;
+use unwinding::payload_and_file_of;
 
 #[track_caller]
 fn panics_here<R>(f: impl FnOnce() -> R) {
-    let message = panic::catch_unwind(AssertUnwindSafe(f)).err().unwrap();
-    let message = message.downcast::<String>().unwrap();
+    let (payload, file) = payload_and_file_of(f);
+    let message = payload.downcast::<String>().unwrap();
     assert!(message.contains("corobin::run"), "{message}");
-    assert_eq!(PLACE.take(), file!(), "{message}");
+    assert_eq!(file, file!(), "{message}");
 }
 
 #[test]
 fn waiting_outside_of_a_runtime() {
-    let usual = panic::take_hook();
-    panic::set_hook(Box::new(move |info| {
-        PLACE.set(info.location().unwrap().file().to_owned());
-        usual(info);
-    }));
-
     let (sender, receiver) = channel::<i32>(0);
     panics_here(|| sender.send(1));
     panics_here(|| receiver.recv());
@@ -69,11 +63,11 @@ fn waiting_outside_of_a_runtime() {
     // Not outside, but of the same kind: it would wait for itself.
     corobin::run(|| {
         let cell = OnceCell::new();
-        let again = panic::catch_unwind(AssertUnwindSafe(|| {
+        let again = || {
             cell.get_or_init(|| *cell.get_or_init(|| 1));
-        }));
-        assert!(again.is_err());
-        assert_eq!(PLACE.take(), file!());
+        };
+        let (_, file) = payload_and_file_of(again);
+        assert_eq!(file, file!());
         assert_eq!(cell.get(), None);
         assert_eq!(cell.get_or_init(|| 2), &2);
     });

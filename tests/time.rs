@@ -12,22 +12,12 @@ use std::time::{Duration, Instant};
 #[path = "common/virtual_time.rs"]
 mod virtual_time;
 use virtual_time::{in_virtual_time, secs};
+#[path = "common/rng.rs"]
+mod rng;
+use rng::Rng;
 
 fn millis(n: u64) -> Duration {
     Duration::from_millis(n)
-}
-
-/// A small generator of pseudo-random numbers.
-struct Rng(u64);
-
-impl Rng {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
-        (self.0 >> 33) % n
-    }
 }
 
 #[test]

@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 #[path = "common/virtual_time.rs"]
 mod virtual_time;
 use virtual_time::in_virtual_time;
+#[path = "common/rng.rs"]
+mod rng;
+use rng::Rng;
 
 /// One step of a random program. Numbers are milliseconds.
 #[derive(Debug, Clone)]
@@ -20,19 +23,6 @@ enum Step {
 
 /// What a program shows: when each step ended, and how.
 type Trace = Vec<(u64, &'static str)>;
-
-/// A small generator of pseudo-random numbers.
-struct Rng(u64);
-
-impl Rng {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
-        (self.0 >> 33) % n
-    }
-}
 
 fn random_program(rng: &mut Rng, depth: u32) -> Vec<Step> {
     let mut steps = Vec::new();

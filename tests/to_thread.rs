@@ -3,9 +3,8 @@
 use corobin::{
     JoinError, Runtime, gather, park, run, scope, sleep, spawn, timeout, to_thread, yield_now,
 };
-use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
+use std::panic::{panic_any, resume_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, mpsc};
@@ -15,10 +14,9 @@ use std::time::Duration;
 #[path = "common/on_drop.rs"]
 mod on_drop;
 use on_drop::OnDrop;
-
-fn caught<T>(f: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
-    catch_unwind(AssertUnwindSafe(f))
-}
+#[path = "common/unwinding.rs"]
+mod unwinding;
+use unwinding::caught;
 
 fn run_with_pool<T>(max: usize, keep_alive: Duration, f: impl FnOnce() -> T) -> T {
     Runtime::builder()
