@@ -10,19 +10,19 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use common::chromium::{self, Chromium};
-use common::folder::Folder;
+use common::temp_dir::TempDir;
 
 /// The folder that the example writes, and the pages that its index lists.
-fn written(test: &str) -> (Folder, Vec<PathBuf>) {
-    let folder = Folder::new(&format!("playground-{test}"));
+fn written() -> (TempDir, Vec<PathBuf>) {
+    let folder = TempDir::new();
     let output = corobin::run(|| {
         let mut playground = example::example("playground");
-        playground.arg(folder.path("")).output().unwrap()
+        playground.arg(folder.path()).output().unwrap()
     });
     assert!(output.status.success(), "{output:?}");
-    let index = std::fs::read_to_string(folder.path("index.html")).unwrap();
+    let index = std::fs::read_to_string(folder.join("index.html")).unwrap();
     let links = index.split("<a href=\"").skip(1);
-    let pages = links.map(|link| folder.path(link.split('"').next().unwrap()));
+    let pages = links.map(|link| folder.join(link.split('"').next().unwrap()));
     let pages = pages.collect();
     (folder, pages)
 }
@@ -42,7 +42,7 @@ fn line(page: &mut Chromium) -> Option<(String, String)> {
 
 #[test]
 fn the_index_lists_all_pages() {
-    let (folder, pages) = written("index");
+    let (folder, pages) = written();
     let mut listed: Vec<_> = pages
         .iter()
         .map(|page| page.file_name().unwrap().to_str().unwrap().to_owned())
@@ -50,7 +50,7 @@ fn the_index_lists_all_pages() {
     listed.push("index.html".to_owned());
     listed.sort();
     assert_eq!(listed, folder.list());
-    let Some(mut page) = chromium::start("playground-index") else {
+    let Some(mut page) = chromium::start() else {
         return;
     };
     for (name, width, height, scheme) in [
@@ -60,7 +60,7 @@ fn the_index_lists_all_pages() {
     ] {
         page.resize(width, height, width < 500);
         page.prefer(&[("prefers-color-scheme", scheme)]);
-        page.open(&folder.path("index.html"));
+        page.open(&folder.join("index.html"));
         assert_eq!(page.eval("document.links.length"), listed.len() - 1);
         let wider = page.eval("document.documentElement.scrollWidth > innerWidth");
         assert_eq!(wider, false, "{name} scrolls sideways");
@@ -71,10 +71,10 @@ fn the_index_lists_all_pages() {
 
 #[test]
 fn each_page_goes_with_the_lines_of_its_program() {
-    let Some(mut page) = chromium::start("playground-pages") else {
+    let Some(mut page) = chromium::start() else {
         return;
     };
-    let (_folder, pages) = written("pages");
+    let (_folder, pages) = written();
     page.resize(1280, 860, false);
     for path in pages {
         let name = path.file_stem().unwrap().to_str().unwrap();

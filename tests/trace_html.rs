@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::chromium::{self, Chromium};
-use common::folder::Folder;
+use common::temp_dir::TempDir;
 use corobin::{Builder, Runtime, park, scope, sleep, timeout, yield_now};
 
 const LOADED: &str = "document.documentElement.dataset.loaded === 'yes'";
 
 /// A page of a run with a bit of everything; 4 others and main.
-fn small_page(folder: &Folder) -> PathBuf {
-    let path = folder.path("small.html");
+fn small_page(folder: &TempDir) -> PathBuf {
+    let path = folder.join("small.html");
     let mut runtime = (Runtime::builder().trace(&path).virtual_time(true))
         .build()
         .unwrap();
@@ -38,8 +38,8 @@ fn small_page(folder: &Folder) -> PathBuf {
 }
 
 /// 100 coroutines, and at least 50 000 events.
-fn large_page(folder: &Folder) -> PathBuf {
-    let path = folder.path("large.html");
+fn large_page(folder: &TempDir) -> PathBuf {
+    let path = folder.join("large.html");
     Runtime::builder().trace(&path).build().unwrap().run(|| {
         scope(|s| {
             for _ in 0..100 {
@@ -58,9 +58,9 @@ fn large_page(folder: &Folder) -> PathBuf {
 }
 
 /// The small page, opened.
-fn open_small(test: &str) -> Option<(Chromium, Folder)> {
-    let mut page = chromium::start(test)?;
-    let folder = Folder::new(&format!("page-{test}"));
+fn open_small() -> Option<(Chromium, TempDir)> {
+    let mut page = chromium::start()?;
+    let folder = TempDir::new();
     page.resize(1280, 860, false);
     page.open(&small_page(&folder));
     assert_eq!(page.eval(LOADED), true);
@@ -83,7 +83,7 @@ fn names(page: &mut Chromium, list: &str) -> Vec<String> {
 
 #[test]
 fn it_loads_and_tells_what_happens() {
-    let Some((mut page, _folder)) = open_small("loads") else {
+    let Some((mut page, _folder)) = open_small() else {
         return;
     };
     assert!(
@@ -106,7 +106,7 @@ fn it_loads_and_tells_what_happens() {
 /// The queue at each step, against what a round robin must do.
 #[test]
 fn the_queue_is_as_it_was() {
-    let Some((mut page, _folder)) = open_small("queue") else {
+    let Some((mut page, _folder)) = open_small() else {
         return;
     };
     let steps = [
@@ -138,7 +138,7 @@ fn the_queue_is_as_it_was() {
 
 #[test]
 fn the_keyboard_does_all() {
-    let Some((mut page, _folder)) = open_small("keyboard") else {
+    let Some((mut page, _folder)) = open_small() else {
         return;
     };
     let last: i64 = page
@@ -217,7 +217,7 @@ fn the_keyboard_does_all() {
 
 #[test]
 fn it_plays_to_the_end() {
-    let Some((mut page, _folder)) = open_small("plays") else {
+    let Some((mut page, _folder)) = open_small() else {
         return;
     };
     for _ in 0..20 {
@@ -236,7 +236,7 @@ fn it_plays_to_the_end() {
 
 #[test]
 fn pointing_at_a_lane_says_why_it_stopped() {
-    let Some((mut page, _folder)) = open_small("points") else {
+    let Some((mut page, _folder)) = open_small() else {
         return;
     };
     page.press("End", false);
@@ -261,10 +261,10 @@ fn pointing_at_a_lane_says_why_it_stopped() {
 
 #[test]
 fn on_a_phone_and_in_the_dark() {
-    let Some((mut page, folder)) = open_small("looks") else {
+    let Some((mut page, folder)) = open_small() else {
         return;
     };
-    let path = folder.path("small.html");
+    let path = folder.join("small.html");
     let mut papers = Vec::new();
     for (name, width, height, phone, scheme) in [
         ("desktop.png", 1280, 860, false, "light"),
@@ -314,7 +314,7 @@ fn on_a_phone_and_in_the_dark() {
 
 #[test]
 fn chips_move_where_motion_is_welcome() {
-    let Some((mut page, _folder)) = open_small("moves") else {
+    let Some((mut page, _folder)) = open_small() else {
         return;
     };
     page.prefer(&[("prefers-reduced-motion", "no-preference")]);
@@ -328,10 +328,10 @@ fn chips_move_where_motion_is_welcome() {
 
 #[test]
 fn a_large_trace() {
-    let Some(mut page) = chromium::start("large") else {
+    let Some(mut page) = chromium::start() else {
         return;
     };
-    let folder = Folder::new("page-large");
+    let folder = TempDir::new();
     let path = large_page(&folder);
     page.resize(1280, 860, false);
     page.open(&path);
@@ -373,10 +373,10 @@ fn cut(path: &Path, at: f64) {
 
 #[test]
 fn a_page_whose_process_died() {
-    let Some((mut page, folder)) = open_small("died") else {
+    let Some((mut page, folder)) = open_small() else {
         return;
     };
-    let path = folder.path("small.html");
+    let path = folder.join("small.html");
     for part in [0.7, 0.6] {
         cut(&path, part);
         page.open(&path);

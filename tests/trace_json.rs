@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use common::chrome::{self, Trace};
-use common::folder::Folder;
+use common::temp_dir::TempDir;
 use corobin::{
     Builder, RunError, Runtime, current, handle, park, scope, sleep, spawn, timeout, to_thread,
     yield_now,
@@ -18,9 +18,9 @@ fn runtime(path: &Path) -> Runtime {
 }
 
 /// Runs `f` traced.
-fn traced(name: &str, f: impl FnOnce()) -> Trace {
-    let folder = Folder::new(name);
-    let path = folder.path("trace.json");
+fn traced(f: impl FnOnce()) -> Trace {
+    let folder = TempDir::new();
+    let path = folder.join("trace.json");
     runtime(&path).run(f);
     chrome::read(&path)
 }
@@ -31,7 +31,7 @@ fn named(name: &str, f: impl FnOnce() + 'static) -> corobin::JoinHandle<()> {
 
 #[test]
 fn every_step_is_there() {
-    let trace = traced("steps", || {
+    let trace = traced(|| {
         let a = named("a", || {
             yield_now();
             yield_now();
@@ -56,7 +56,7 @@ fn every_step_is_there() {
 #[test]
 fn many_new_ones_have_steps_of_their_own() {
     // Without a probe they would start one on the other's stack.
-    let trace = traced("new", || {
+    let trace = traced(|| {
         let handles: Vec<_> = (0..500).map(|_| spawn(|| ())).collect();
         handles
             .into_iter()
@@ -70,7 +70,7 @@ fn many_new_ones_have_steps_of_their_own() {
 #[test]
 fn stops_say_why_and_where() {
     let (park_line, yield_line) = (line!() + 3, line!() + 4);
-    let trace = traced("where", || {
+    let trace = traced(|| {
         let parked = named("parked", || {
             park();
             yield_now();
@@ -108,7 +108,7 @@ fn stops_say_why_and_where() {
 
 #[test]
 fn arrows_lead_from_the_wake_to_its_step() {
-    let trace = traced("arrows", || {
+    let trace = traced(|| {
         let sleeper = named("sleeper", || sleep(Duration::from_millis(1)));
         let parked = named("parked", park);
         let (go, may_end) = std::sync::mpsc::channel();
@@ -142,7 +142,7 @@ fn arrows_lead_from_the_wake_to_its_step() {
 fn a_descriptor_wakes() {
     use corobin::net::UnixStream;
     use std::io::{Read, Write};
-    let trace = traced("io", || {
+    let trace = traced(|| {
         let (mut here, mut there) = UnixStream::pair().unwrap();
         let reader = named("reader", move || {
             let mut byte = [0];
@@ -161,7 +161,7 @@ fn a_descriptor_wakes() {
 
 #[test]
 fn a_yield_leads_no_arrow() {
-    let trace = traced("yields", || {
+    let trace = traced(|| {
         let other = named("other", || (0..5).for_each(|_| yield_now()));
         other.join().unwrap();
     });
@@ -172,7 +172,7 @@ fn a_yield_leads_no_arrow() {
 
 #[test]
 fn ends_of_all_kinds() {
-    let trace = traced("ends", || {
+    let trace = traced(|| {
         let cancelled = named("cancelled", park);
         let unborn = named("unborn", || ());
         unborn.cancel();
@@ -198,7 +198,7 @@ fn ends_of_all_kinds() {
 
 #[test]
 fn an_expired_timeout_and_its_timer() {
-    let trace = traced("timeout", || {
+    let trace = traced(|| {
         let waits = || assert!(timeout(Duration::from_millis(1), park).is_err());
         named("impatient", waits).join().unwrap();
     });
@@ -214,8 +214,8 @@ fn an_expired_timeout_and_its_timer() {
 
 #[test]
 fn a_panic_of_main_completes_the_file() {
-    let folder = Folder::new("panic");
-    let path = folder.path("trace.json");
+    let folder = TempDir::new();
+    let path = folder.join("trace.json");
     let mut runtime = runtime(&path);
     let panics = || {
         runtime.run(|| {
@@ -231,8 +231,8 @@ fn a_panic_of_main_completes_the_file() {
 
 #[test]
 fn a_deadlock_completes_the_file() {
-    let folder = Folder::new("deadlock");
-    let path = folder.path("trace.json");
+    let folder = TempDir::new();
+    let path = folder.join("trace.json");
     let outcome = runtime(&path).try_run(park);
     assert!(matches!(outcome, Err(RunError::Deadlock(_))));
     let trace = chrome::read(&path);
@@ -257,7 +257,7 @@ fn names_are_escaped() {
         "two\nlines\t\u{1}",
         "",
     ];
-    let trace = traced("names", move || {
+    let trace = traced(move || {
         for name in names {
             named(name, || ()).join().unwrap();
         }
@@ -269,8 +269,8 @@ fn names_are_escaped() {
 
 #[test]
 fn virtual_time_jumps_in_the_trace() {
-    let folder = Folder::new("virtual");
-    let path = folder.path("trace.json");
+    let folder = TempDir::new();
+    let path = folder.join("trace.json");
     let mut runtime = Runtime::builder()
         .trace(&path)
         .virtual_time(true)
@@ -286,8 +286,8 @@ fn virtual_time_jumps_in_the_trace() {
 
 #[test]
 fn under_a_seed_too() {
-    let folder = Folder::new("seed");
-    let path = folder.path("trace.json");
+    let folder = TempDir::new();
+    let path = folder.join("trace.json");
     let mut runtime = Runtime::builder()
         .trace(&path)
         .schedule_seed(7)
@@ -333,7 +333,7 @@ fn tracing_changes_no_order() {
         });
         order.take()
     }
-    let folder = Folder::new("order");
+    let folder = TempDir::new();
     for seed in [None, Some(1), Some(2)] {
         let build = |trace: bool| {
             let mut builder = Runtime::builder().virtual_time(true);
@@ -341,7 +341,7 @@ fn tracing_changes_no_order() {
                 builder = builder.schedule_seed(seed);
             }
             if trace {
-                builder = builder.trace(folder.path("trace.json"));
+                builder = builder.trace(folder.join("trace.json"));
             }
             builder.build().unwrap()
         };
@@ -351,7 +351,7 @@ fn tracing_changes_no_order() {
 
 #[test]
 fn what_other_threads_spawn() {
-    let trace = traced("remote", || {
+    let trace = traced(|| {
         let handle = handle();
         let thread = std::thread::spawn(move || handle.spawn(|| current().id()).join().unwrap());
         let _ = to_thread(|| thread.join().unwrap());

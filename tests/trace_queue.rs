@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
-use common::folder::Folder;
+use common::temp_dir::TempDir;
 use corobin::{
     JoinHandle, Runtime, current, park, scope, sleep, spawn, timeout, to_thread, yield_now,
 };
@@ -151,8 +151,8 @@ fn a_waker_that_suspends_after_the_end() {
             sleep(Duration::from_millis(1));
         }
     }
-    let folder = Folder::new("waker");
-    let path = folder.path("waker.html");
+    let folder = TempDir::new();
+    let path = folder.join("waker.html");
     let mut runtime = Runtime::builder().trace(&path).build().unwrap();
     runtime.run(|| {
         let mut handle = spawn(yield_now);
@@ -170,9 +170,9 @@ fn a_waker_that_suspends_after_the_end() {
 
 #[test]
 fn random_runs_agree_with_the_model() {
-    let folder = Folder::new("queue");
+    let folder = TempDir::new();
     for round in 0..40 {
-        let path = folder.path(&format!("{round}.html"));
+        let path = folder.join(&format!("{round}.html"));
         let picks = round % 4 == 3;
         let mut builder = Runtime::builder().trace(&path).virtual_time(round % 2 == 1);
         if picks {

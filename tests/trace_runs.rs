@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
 
 use common::chrome;
-use common::folder::Folder;
+use common::temp_dir::TempDir;
 use corobin::{Runtime, park, run, spawn, yield_now};
 
 fn build(path: impl AsRef<Path>) -> io::Result<Runtime> {
@@ -31,15 +31,15 @@ fn output(test: &str, trace: &Path) -> Output {
 
 #[test]
 fn each_run_has_a_file() {
-    let folder = Folder::new("files");
-    let path = folder.path("trace.json");
+    let folder = TempDir::new();
+    let path = folder.join("trace.json");
     let mut runtime = build(&path).unwrap();
     assert!(folder.list().is_empty(), "nothing has run");
     runtime.run(yield_now);
     runtime.run(|| ());
     let _ = runtime.try_run(park);
     build(&path).unwrap().run(|| ());
-    build(folder.path("other.html")).unwrap().run(|| ());
+    build(folder.join("other.html")).unwrap().run(|| ());
     let files = [
         "other.html",
         "trace-2.json",
@@ -50,14 +50,14 @@ fn each_run_has_a_file() {
     assert_eq!(folder.list(), files);
     assert_eq!(chrome::read(&path).stops("main").len(), 2);
     for file in &files[1..4] {
-        chrome::read(&folder.path(file));
+        chrome::read(&folder.join(file));
     }
 }
 
 #[test]
 fn runs_at_the_same_time_have_files_of_their_own() {
-    let folder = Folder::new("threads");
-    let path = folder.path("trace.json");
+    let folder = TempDir::new();
+    let path = folder.join("trace.json");
     std::thread::scope(|s| {
         for _ in 0..8 {
             s.spawn(|| {
@@ -70,7 +70,7 @@ fn runs_at_the_same_time_have_files_of_their_own() {
     let files = folder.list();
     assert_eq!(files.len(), 8);
     for file in files {
-        assert_eq!(chrome::read(&folder.path(&file)).lanes.len(), 3);
+        assert_eq!(chrome::read(&folder.join(&file)).lanes.len(), 3);
     }
 }
 
@@ -121,8 +121,8 @@ fn listen() {
 #[test]
 fn a_file_that_cannot_be_made_does_not_hinder_the_run() {
     listen();
-    let folder = Folder::new("unmade");
-    let path = folder.path("trace.json");
+    let folder = TempDir::new();
+    let path = folder.join("trace.json");
     std::fs::create_dir(&path).unwrap();
     assert_eq!(build(&path).unwrap().run(|| 7), 7);
     let logged = logged(&path);
@@ -133,8 +133,8 @@ fn a_file_that_cannot_be_made_does_not_hinder_the_run() {
 #[test]
 fn a_full_disk_does_not_hinder_the_run() {
     listen();
-    let folder = Folder::new("full");
-    let path = folder.path("trace.json");
+    let folder = TempDir::new();
+    let path = folder.join("trace.json");
     std::os::unix::fs::symlink("/dev/full", &path).unwrap();
     let sum = build(&path).unwrap().run(|| {
         let handles: Vec<_> = (0..5000).map(|n| spawn(move || n)).collect();
@@ -152,8 +152,8 @@ fn a_full_disk_does_not_hinder_the_run() {
 #[test]
 fn what_the_writer_cannot_take_is_dropped_and_counted() {
     listen();
-    let folder = Folder::new("dropped");
-    let path = folder.path("trace.json");
+    let folder = TempDir::new();
+    let path = folder.join("trace.json");
     let made = Command::new("mkfifo").arg(&path).status();
     assert!(made.is_ok_and(|status| status.success()));
     let reader = std::fs::OpenOptions::new()
@@ -184,7 +184,7 @@ fn what_the_writer_cannot_take_is_dropped_and_counted() {
         });
         reader.join().unwrap()
     });
-    let copy = folder.path("copy.json");
+    let copy = folder.join("copy.json");
     std::fs::write(&copy, text).unwrap();
     let trace = chrome::read(&copy);
     let dropped: u64 = (trace.events.iter())
@@ -206,13 +206,13 @@ fn what_the_writer_cannot_take_is_dropped_and_counted() {
 
 #[test]
 fn the_environment_names_a_file() {
-    let folder = Folder::new("environment");
-    let path = folder.path("trace.json");
+    let folder = TempDir::new();
+    let path = folder.join("trace.json");
     let output = output("child_runs_twice", &path);
     assert!(output.status.success());
     assert_eq!(folder.list(), ["own.json", "trace-2.json", "trace.json"]);
     chrome::read(&path);
-    chrome::read(&folder.path("own.json"));
+    chrome::read(&folder.join("own.json"));
 }
 
 #[test]
@@ -226,9 +226,9 @@ fn child_runs_twice() {
 
 #[test]
 fn an_empty_environment_is_none() {
-    let folder = Folder::new("empty");
+    let folder = TempDir::new();
     let mut child = child("child_runs_once", Path::new(""));
-    assert!(child.current_dir(&folder).status().unwrap().success());
+    assert!(child.current_dir(folder.path()).status().unwrap().success());
     assert!(folder.list().is_empty());
 }
 
@@ -248,8 +248,8 @@ fn child_runs_once() {
 /// A process that is killed while it is asleep: all that has happened is there.
 #[test]
 fn what_a_killed_process_leaves_can_be_read() {
-    let folder = Folder::new("killed");
-    let path = folder.path("trace.json");
+    let folder = TempDir::new();
+    let path = folder.join("trace.json");
     let mut child = child("child_sleeps", &path)
         .stdout(Stdio::null())
         .spawn()
@@ -284,8 +284,8 @@ fn child_sleeps() {
 
 #[test]
 fn a_process_that_aborts_leaves_a_file() {
-    let folder = Folder::new("aborted");
-    let path = folder.path("trace.json");
+    let folder = TempDir::new();
+    let path = folder.join("trace.json");
     let output = output("child_aborts", &path);
     assert!(!output.status.success());
     let text = std::fs::read_to_string(&path).unwrap();

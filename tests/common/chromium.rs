@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::folder::Folder;
+use super::temp_dir::TempDir;
 
 /// Set where a browser must be there: tests fail rather than be skipped.
 const NEEDED: &str = "COROBIN_NEEDS_CHROMIUM";
@@ -19,11 +19,11 @@ pub struct Chromium {
     session: Option<String>,
     /// What it said besides answers.
     events: Vec<Value>,
-    _profile: Folder,
+    _profile: TempDir,
 }
 
 /// A browser for the test, or none, with a word, where there is none.
-pub fn start(test: &str) -> Option<Chromium> {
+pub fn start() -> Option<Chromium> {
     let found = ["chromium", "chromium-browser", "google-chrome"]
         .into_iter()
         .find(|name| {
@@ -36,16 +36,16 @@ pub fn start(test: &str) -> Option<Chromium> {
             std::env::var_os(NEEDED).is_none(),
             "{NEEDED} is set, and there is no chromium"
         );
-        eprintln!("{test}: skipped, since there is no chromium");
+        eprintln!("skipped: there is no chromium");
         return None;
     };
-    Some(Chromium::launch(name, test))
+    Some(Chromium::launch(name))
 }
 
 impl Chromium {
-    fn launch(name: &str, test: &str) -> Chromium {
-        let profile = Folder::new(&format!("chromium-{test}"));
-        let profile_arg = format!("--user-data-dir={}", profile.path("profile").display());
+    fn launch(name: &str) -> Chromium {
+        let profile = TempDir::new();
+        let profile_arg = format!("--user-data-dir={}", profile.join("profile").display());
         // The pipe is on descriptors 3 and 4.
         let mut child = Command::new("sh")
             .args([

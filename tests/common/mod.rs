@@ -3,5 +3,5 @@
 
 pub mod chrome;
 pub mod chromium;
-pub mod folder;
 pub mod model;
+pub mod temp_dir;

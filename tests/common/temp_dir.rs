@@ -1,4 +1,5 @@
 //! A directory of its own for a test, removed at its end.
+#![allow(dead_code, reason = "not every file uses all of it")]
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,13 +19,22 @@ impl TempDir {
         TempDir(path)
     }
 
-    #[allow(dead_code)] // Not every test that includes this needs it.
     pub fn path(&self) -> &Path {
         &self.0
     }
 
     pub fn join(&self, name: &str) -> PathBuf {
         self.0.join(name)
+    }
+
+    /// The names of what is in it, sorted.
+    pub fn list(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.0).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
     }
 }
 
