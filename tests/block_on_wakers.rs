@@ -2,63 +2,20 @@
 
 use corobin::{JoinError, RunError, Runtime, block_on, now, park, run, sleep, spawn, yield_now};
 use std::cell::Cell;
-use std::future::{Future, pending, poll_fn};
-use std::pin::Pin;
+use std::future::{pending, poll_fn};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, mpsc};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, mpsc};
+use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
 #[path = "common/virtual_time.rs"]
 mod virtual_time;
 use virtual_time::{in_virtual_time, secs};
-
-/// Ready once the flag is set; leaves its waker where others find it.
-#[derive(Clone, Default)]
-struct Signal(Arc<Mutex<(bool, Option<Waker>)>>);
-
-impl Signal {
-    fn set(&self) {
-        let mut state = self.0.lock().unwrap();
-        state.0 = true;
-        let waker = state.1.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    fn is_waited_for(&self) -> bool {
-        self.0.lock().unwrap().1.is_some()
-    }
-}
-
-impl Future for Signal {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.0.lock().unwrap();
-        if state.0 {
-            return Poll::Ready(());
-        }
-        state.1 = Some(context.waker().clone());
-        Poll::Pending
-    }
-}
-
-/// Pending `n` times, waking itself each time before it returns.
-fn pending_for(mut n: u32) -> impl Future<Output = ()> {
-    poll_fn(move |context| {
-        if n == 0 {
-            return Poll::Ready(());
-        }
-        n -= 1;
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-}
+#[path = "common/futures.rs"]
+mod futures;
+use futures::{Signal, pending_for};
 
 #[test]
 fn smoke() {

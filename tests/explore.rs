@@ -12,6 +12,9 @@ use std::rc::Rc;
 #[path = "common/virtual_time.rs"]
 mod virtual_time;
 use virtual_time::{secs, virtual_runtime};
+#[path = "common/unwinding.rs"]
+mod unwinding;
+use unwinding::message_of;
 
 /// How the workers of [`schedule`] took turns.
 type Order = Vec<(usize, usize)>;
@@ -82,14 +85,6 @@ fn rare_order_bug() {
 
 fn fails(f: impl FnOnce()) -> bool {
     catch_unwind(AssertUnwindSafe(f)).is_err()
-}
-
-fn message_of(f: impl FnOnce()) -> String {
-    let payload = catch_unwind(AssertUnwindSafe(f)).expect_err("explore should have failed");
-    match payload.downcast::<String>() {
-        Ok(message) => *message,
-        Err(payload) => (*payload.downcast_ref::<&str>().unwrap()).into(),
-    }
 }
 
 fn numbers_in(text: &str) -> Vec<u64> {

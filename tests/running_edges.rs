@@ -3,12 +3,12 @@
 use std::cell::RefCell;
 use std::panic::panic_any;
 use std::rc::Rc;
-use std::sync::Once;
 use std::time::Duration;
 
 use corobin::{
     Builder, Generator, JoinError, JoinHandle, Runtime, Yielder, park, run, sleep, spawn, yield_now,
 };
+use log::Level;
 
 #[path = "common/on_drop.rs"]
 mod on_drop;
@@ -21,7 +21,10 @@ mod trail;
 use trail::{Trail, entries, note, sorted};
 #[path = "common/unwinding.rs"]
 mod unwinding;
-use unwinding::payload_of;
+use unwinding::{message_of, payload_of};
+#[path = "common/logged.rs"]
+mod logged;
+use logged::logged_by;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -30,45 +33,9 @@ fn mark(trail: &Trail, entry: &'static str) -> OnDrop<impl FnMut() + use<>> {
     OnDrop(move || note(&log, entry))
 }
 
-fn panic_message<T>(f: impl FnOnce() -> T) -> String {
-    match payload_of(f).downcast::<String>() {
-        Ok(text) => *text,
-        Err(payload) => payload.downcast::<&'static str>().unwrap().to_string(),
-    }
-}
-
-struct Records;
-
-thread_local!(static ERRORS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) });
-
-impl log::Log for Records {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        if record.level() == log::Level::Error && record.target().starts_with("corobin") {
-            ERRORS.with_borrow_mut(|errors| errors.push(record.args().to_string()));
-        }
-    }
-
-    fn flush(&self) {}
-}
-
-fn errors_logged_by(f: impl FnOnce()) -> Vec<String> {
-    static INSTALLED: Once = Once::new();
-    INSTALLED.call_once(|| {
-        log::set_logger(&Records).unwrap();
-        log::set_max_level(log::LevelFilter::Debug);
-    });
-    ERRORS.take();
-    f();
-    ERRORS.take()
-}
-
 #[test]
 fn smoke() {
-    let message = panic_message(|| run(|| run(|| ())));
+    let message = message_of(|| run(|| run(|| ())));
     assert!(message.contains("run"), "{message}");
 }
 
@@ -77,17 +44,15 @@ fn nested_run_panics_clearly_and_the_outer_goes_on() {
     let mut other = Runtime::new().unwrap();
     run(|| {
         for message in [
-            panic_message(|| run(|| unreachable!())),
-            panic_message(|| other.run(|| unreachable!())),
-            panic_message(|| other.try_run(|| unreachable!())),
-            spawn(|| panic_message(|| run(|| unreachable!())))
+            message_of(|| run(|| unreachable!())),
+            message_of(|| other.run(|| unreachable!())),
+            message_of(|| other.try_run(|| unreachable!())),
+            spawn(|| message_of(|| run(|| unreachable!())))
                 .join()
                 .unwrap(),
-            Generator::new(|y: &Yielder<String>| {
-                y.yield_(panic_message(|| run(|| unreachable!())))
-            })
-            .next()
-            .unwrap(),
+            Generator::new(|y: &Yielder<String>| y.yield_(message_of(|| run(|| unreachable!()))))
+                .next()
+                .unwrap(),
         ] {
             assert!(message.contains("run"), "{message}");
         }
@@ -99,21 +64,21 @@ fn nested_run_panics_clearly_and_the_outer_goes_on() {
 #[test]
 fn spawning_and_waiting_outside_of_a_run_name_run() {
     for message in [
-        panic_message(|| spawn(|| ())),
-        panic_message(|| Builder::new().name("x").spawn(|| ())),
-        panic_message(park),
+        message_of(|| spawn(|| ())),
+        message_of(|| Builder::new().name("x").spawn(|| ())),
+        message_of(park),
     ] {
         assert!(message.contains("run"), "{message}");
     }
     assert_eq!(run(|| spawn(|| 1).join().unwrap()), 1);
-    assert!(panic_message(|| spawn(|| ())).contains("run"));
+    assert!(message_of(|| spawn(|| ())).contains("run"));
 }
 
 #[test]
 fn refused_closure_is_dropped() {
     let token = Rc::new(());
     let inside = token.clone();
-    panic_message(move || {
+    message_of(move || {
         spawn(move || {
             let _inside = &inside;
         })
@@ -331,7 +296,7 @@ fn panic_of_a_destructor_during_shutdown_of_captures_is_contained() {
 #[test]
 fn panic_of_a_detached_coroutine_is_logged_with_name_and_site() {
     let mut line = 0;
-    let errors = errors_logged_by(|| {
+    let errors = logged_by(Level::Error, || {
         run(|| {
             let builder = Builder::new().name("unlucky");
             line = line!() + 1;
@@ -351,7 +316,7 @@ fn panic_of_a_detached_coroutine_is_logged_with_name_and_site() {
 
 #[test]
 fn cancels_and_joined_values_log_no_error() {
-    let errors = errors_logged_by(|| {
+    let errors = logged_by(Level::Error, || {
         run(|| {
             let parked = spawn(park);
             yield_now();
@@ -440,7 +405,7 @@ fn destructors_of_main_may_still_use_the_runtime() {
 #[test]
 fn destructors_of_a_panicking_main_may_still_use_the_runtime() {
     let trail = Trail::default();
-    let message = panic_message(|| {
+    let message = message_of(|| {
         in_virtual_time(|| {
             let _last = OnDrop(|| {
                 let log = trail.clone();

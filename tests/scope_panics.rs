@@ -1,11 +1,11 @@
 //! Scopes whose children or bodies panic.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
-use std::sync::Once;
 use std::time::Duration;
 
 use corobin::{JoinError, is_cancel, park, run, scope, sleep, spawn, yield_now};
+use log::Level;
 
 #[path = "common/on_drop.rs"]
 mod on_drop;
@@ -19,6 +19,9 @@ use trail::{Mark, entries, note, sorted};
 #[path = "common/unwinding.rs"]
 mod unwinding;
 use unwinding::payload_of;
+#[path = "common/logged.rs"]
+mod logged;
+use logged::logged_by;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -26,35 +29,6 @@ type Trail = RefCell<Vec<String>>;
 
 fn raised<T>(f: impl FnOnce() -> T) -> &'static str {
     *payload_of(f).downcast::<&'static str>().unwrap()
-}
-
-struct Records;
-
-thread_local!(static LOGGED: Cell<usize> = const { Cell::new(0) });
-
-impl log::Log for Records {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        if record.level() <= log::Level::Warn && record.target().starts_with("corobin") {
-            LOGGED.set(LOGGED.get() + 1);
-        }
-    }
-
-    fn flush(&self) {}
-}
-
-fn logged_by(f: impl FnOnce()) -> usize {
-    static INSTALLED: Once = Once::new();
-    INSTALLED.call_once(|| {
-        log::set_logger(&Records).unwrap();
-        log::set_max_level(log::LevelFilter::Debug);
-    });
-    LOGGED.set(0);
-    f();
-    LOGGED.get()
 }
 
 #[test]
@@ -247,7 +221,7 @@ fn body_that_swallows_the_cancel_cannot_hide_the_panic() {
 
 #[test]
 fn first_panic_is_raised_and_the_others_are_logged() {
-    let logged = logged_by(|| {
+    let logged = logged_by(Level::Warn, || {
         in_virtual_time(|| {
             let payload = raised(|| {
                 scope(|s| {
@@ -262,7 +236,7 @@ fn first_panic_is_raised_and_the_others_are_logged() {
             assert_eq!(payload, "first");
         });
     });
-    assert_ne!(logged, 0);
+    assert!(!logged.is_empty());
 }
 
 #[test]

@@ -49,6 +49,15 @@ pub fn payload_of<T>(f: impl FnOnce() -> T) -> Payload {
     caught(f).err().expect("no panic")
 }
 
+/// The text that `f` panics with.
+#[track_caller]
+pub fn message_of<T>(f: impl FnOnce() -> T) -> String {
+    match payload_of(f).downcast::<String>() {
+        Ok(text) => *text,
+        Err(payload) => payload.downcast::<&'static str>().unwrap().to_string(),
+    }
+}
+
 /// What `f` panics with, and the file that the panic says it comes from.
 #[track_caller]
 pub fn payload_and_file_of<T>(f: impl FnOnce() -> T) -> (Payload, String) {
