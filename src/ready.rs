@@ -71,6 +71,11 @@ impl<T: Default> ReadyQueue<T> {
         self.bytes() / Self::SIZE
     }
 
+    #[inline(always)]
+    fn capacity(&self) -> usize {
+        (self.mask.get() + 1) / Self::SIZE
+    }
+
     /// A count of all that were ever taken: [`TURN`](Self::TURN) for each.
     #[inline(always)]
     pub(crate) fn taken(&self) -> usize {
@@ -264,28 +269,26 @@ impl<T: Default> ReadyQueue<T> {
     /// How many slots it could do without, if no more than `most` stand in it.
     #[inline(always)]
     pub(crate) fn spare(&self, most: usize) -> usize {
-        let slots = (self.mask.get() + 1) / Self::SIZE;
-        match slots <= KEPT {
+        match self.capacity() <= KEPT {
             true => 0,
-            false => slots.saturating_sub(most.next_power_of_two().max(KEPT)),
+            false => (self.capacity()).saturating_sub(most.next_power_of_two().max(KEPT)),
         }
     }
 
     /// Gives those back.
     pub(crate) fn shrink(&self, most: usize) {
-        let slots = (self.mask.get() + 1) / Self::SIZE;
-        self.replace(slots - self.spare(most.max(self.len())));
+        self.replace(self.capacity() - self.spare(most.max(self.len())));
     }
 
     #[cold]
     #[inline(never)]
     fn grow(&self) {
-        self.replace((self.mask.get() + 1) / Self::SIZE * 2);
+        self.replace(self.capacity() * 2);
     }
 
     /// Moves to so many slots, which are enough.
     fn replace(&self, new_slots: usize) {
-        let (len, slots) = (self.len(), (self.mask.get() + 1) / Self::SIZE);
+        let len = self.len();
         assert!(len <= new_slots, "room for all");
         let new = allocate(new_slots);
         for place in 0..len {
@@ -296,7 +299,7 @@ impl<T: Default> ReadyQueue<T> {
             unsafe { *new.add(place).as_ref().get() = old.read() };
         }
         // SAFETY: allocated with this number, and not used after.
-        unsafe { free(self.slots.get(), slots) };
+        unsafe { free(self.slots.get(), self.capacity()) };
         self.slots.set(new);
         self.mask.set(new_slots * Self::SIZE - 1);
     }
@@ -305,7 +308,7 @@ impl<T: Default> ReadyQueue<T> {
 impl<T: Default> Drop for ReadyQueue<T> {
     fn drop(&mut self) {
         // SAFETY: allocated with this number, and not used after.
-        unsafe { free(self.slots.get(), (self.mask.get() + 1) / Self::SIZE) };
+        unsafe { free(self.slots.get(), self.capacity()) };
     }
 }
 

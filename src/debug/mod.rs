@@ -18,7 +18,6 @@ use std::time::Duration;
 use crate::probe::{Event, Probe, Stopped};
 use crate::snapshot::title;
 use crate::stack;
-use crate::stack_trace::Trace;
 use crate::task::{End, Id, Task, flag};
 
 use high_water::HighWater;
@@ -75,7 +74,7 @@ impl Probe for DebugProbe {
                     self.look_at_stack(who, raw.base());
                 }
             }
-            Event::CancelSwallowed { who } => self.swallowed(who, None),
+            Event::CancelSwallowed { who } => self.swallowed(who, false),
             Event::Unjoined { who, text } => {
                 let text = format!(
                     "coroutine {} panicked and nobody joined it: {text}",
@@ -94,26 +93,26 @@ impl DebugProbe {
         self.told.borrow_mut().insert((who.id(), what))
     }
 
-    fn swallowed(&self, who: &Task, end: Option<End>) {
+    fn swallowed(&self, who: &Task, has_returned: bool) {
         if !self.is_first(who, Told::Swallowed) {
             return;
         }
         let title = title(who);
-        let text = match end {
-            Some(_) => format!("coroutine {title} swallowed a cancel and has returned"),
-            None => format!(
+        let text = match has_returned {
+            true => format!("coroutine {title} swallowed a cancel and has returned"),
+            false => format!(
                 "coroutine {title} swallowed a cancel, and meets it again; code that catches \
                  panics must raise what corobin::is_cancel tells"
             ),
         };
         let trace = who.raw.get().map(|raw| raw.trace_running());
         self.watchdog
-            .tell(Level::Warn, text, trace.filter(|_| end.is_none()));
+            .tell(Level::Warn, text, trace.filter(|_| !has_returned));
     }
 
     fn ended(&self, who: &Task, how: End) {
         if how == End::Returned && who.has(flag::RAISED) {
-            self.swallowed(who, Some(how));
+            self.swallowed(who, true);
         }
         // On its own stack, unless it never had one.
         if self.running.get() == Some(who.id()) {
@@ -147,7 +146,7 @@ impl DebugProbe {
                 used >> 10,
                 size >> 10
             );
-            self.watchdog.tell(Level::Warn, text, None::<Trace>);
+            self.watchdog.tell(Level::Warn, text, None);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A thread beside the loop: sees steps that do not end, and logs for the loop.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -47,7 +48,7 @@ struct Message {
 pub(super) struct Watchdog {
     shared: Arc<Shared>,
     /// The last step.
-    steps: std::cell::Cell<u64>,
+    steps: Cell<u64>,
     messages: Option<Sender<Message>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -75,7 +76,7 @@ impl Watchdog {
         }
         Watchdog {
             shared,
-            steps: std::cell::Cell::new(0),
+            steps: Cell::new(0),
             messages: Some(messages),
             thread: thread.ok(),
         }
