@@ -21,7 +21,7 @@ mod rng;
 use rng::Rng;
 #[path = "common/unwinding.rs"]
 mod unwinding;
-use unwinding::expect_panics;
+use unwinding::{assert_balanced, expect_panics};
 
 type Seen = Rc<RefCell<Vec<bool>>>;
 
@@ -30,25 +30,6 @@ fn virtual_run<T>(f: impl FnOnce() -> T) -> T {
     let result = in_virtual_time(f);
     assert_balanced();
     result
-}
-
-/// The count is zero again, and it still counts: neither left raised nor driven below zero.
-#[track_caller]
-fn assert_balanced() {
-    assert!(!panicking());
-    let mutex = Mutex::new(());
-    drop(mutex.lock());
-    assert!(!mutex.is_poisoned());
-    let during = Cell::new(false);
-    catch_unwind(AssertUnwindSafe(|| {
-        let _seen = OnDrop(|| during.set(panicking()));
-        let _guard = mutex.lock();
-        panic!("expected");
-    }))
-    .unwrap_err();
-    assert!(during.get());
-    assert!(mutex.is_poisoned());
-    assert!(!panicking());
 }
 
 /// Watches from a coroutine of its own until told to stop; returns how often it looked.

@@ -1,10 +1,9 @@
 //! `std::thread::panicking()` around generators that are left or entered in mid-unwind.
 
 use corobin::{Generator, GeneratorState};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::Mutex;
 use std::thread::panicking;
 
 #[path = "common/on_drop.rs"]
@@ -12,28 +11,9 @@ mod on_drop;
 use on_drop::OnDrop;
 #[path = "common/unwinding.rs"]
 mod unwinding;
-use unwinding::expect_panics;
+use unwinding::{assert_balanced, expect_panics};
 
 type Seen = Rc<RefCell<Vec<bool>>>;
-
-/// The count is zero again, and it still counts: neither left raised nor driven below zero.
-#[track_caller]
-fn assert_balanced() {
-    assert!(!panicking());
-    let mutex = Mutex::new(());
-    drop(mutex.lock());
-    assert!(!mutex.is_poisoned());
-    let during = Cell::new(false);
-    catch_unwind(AssertUnwindSafe(|| {
-        let _seen = OnDrop(|| during.set(panicking()));
-        let _guard = mutex.lock();
-        panic!("expected");
-    }))
-    .unwrap_err();
-    assert!(during.get());
-    assert!(mutex.is_poisoned());
-    assert!(!panicking());
-}
 
 #[track_caller]
 fn assert_all_true(seen: &Seen, len: usize) {

@@ -5,7 +5,8 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt::Debug;
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
+use std::sync::{Mutex, Once};
+use std::thread::panicking;
 
 use corobin::JoinError;
 
@@ -71,4 +72,28 @@ pub fn assert_cancelled<T: Debug>(result: Result<T, JoinError>) {
         matches!(result, Err(JoinError::Cancelled)),
         "expected Cancelled, got {result:?}"
     );
+}
+
+/// The count of panics in flight is zero, and it still counts: neither left raised nor driven below zero.
+#[track_caller]
+pub fn assert_balanced() {
+    struct Looks<'a>(&'a Cell<bool>);
+    impl Drop for Looks<'_> {
+        fn drop(&mut self) {
+            self.0.set(panicking());
+        }
+    }
+    assert!(!panicking());
+    let mutex = Mutex::new(());
+    drop(mutex.lock());
+    assert!(!mutex.is_poisoned());
+    let during = Cell::new(false);
+    payload_of(|| {
+        let _looks = Looks(&during);
+        let _guard = mutex.lock();
+        panic!("expected");
+    });
+    assert!(during.get());
+    assert!(mutex.is_poisoned());
+    assert!(!panicking());
 }
