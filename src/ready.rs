@@ -127,23 +127,20 @@ impl<T: Default> ReadyQueue<T> {
         result
     }
 
-    /// Pushes what `item` gives, if there is room for it without more memory. `item` must
-    /// leave the queue alone.
+    /// Pushes what `item` gives, if there is room for it without more memory. `item` must not
+    /// push.
     #[inline(always)]
     pub(crate) fn push_in_room(&self, item: impl FnOnce() -> Option<T>) -> bool {
         if self.bytes() > self.mask.get() {
             return false;
         }
-        let (slot, next) = (self.slot(self.tail.get()), self.after(self.tail.get()));
-        match item() {
-            Some(item) => {
-                // SAFETY: as in `fill`; `item` has left the queue alone.
-                unsafe { *slot = item };
-                self.tail.set(next);
-                true
-            }
-            None => false,
-        }
+        let Some(item) = item() else {
+            return false;
+        };
+        // SAFETY: as in `fill`; nobody has a reference to a slot.
+        unsafe { *self.slot(self.tail.get()) = item };
+        self.tail.set(self.after(self.tail.get()));
+        true
     }
 
     /// Lets `fill` write the slot behind the last: there is room, or what is there was read.
@@ -228,17 +225,13 @@ impl<T: Default> ReadyQueue<T> {
         (first, result)
     }
 
-    /// Shows the one that is `ahead` places behind the head to `look`, which
-    /// must leave the queue alone.
+    /// Shows the one that is `ahead` places behind the head to `look`.
     #[inline(always)]
     pub(crate) fn peek<R>(&self, ahead: usize, look: impl FnOnce(&T) -> R) -> Option<R> {
         if ahead * Self::SIZE >= self.bytes() {
             return None;
         }
-        let slot = self.slot(self.head.get().wrapping_add(ahead * Self::SIZE));
-        // SAFETY: the slots from head to tail hold items. `look` calls nothing that writes to
-        // them.
-        Some(look(unsafe { &*slot }))
+        Some(self.peek_or_stale(ahead, look))
     }
 
     /// As [`peek`](Self::peek); but where there is none, `look` is shown one that
@@ -246,9 +239,9 @@ impl<T: Default> ReadyQueue<T> {
     #[inline(always)]
     pub(crate) fn peek_or_stale<R>(&self, ahead: usize, look: impl FnOnce(&T) -> R) -> R {
         let slot = self.slot(self.head.get().wrapping_add(ahead * Self::SIZE));
-        // SAFETY: `look` calls nothing that writes to a slot. A stale item is data that drops
-        // nothing.
-        look(unsafe { &*slot })
+        // SAFETY: it holds an item, a stale one, or the default. This copy of it, which `look`
+        // cannot keep, is data that drops nothing.
+        look(&unsafe { slot.read() })
     }
 
     /// Whether it has room for more than `crowd`, a power of two: it has held more then, and
@@ -258,8 +251,7 @@ impl<T: Default> ReadyQueue<T> {
         self.mask.get() >= crowd * Self::SIZE
     }
 
-    /// Shows all of them, from the head on, to `look`, which must leave the queue
-    /// alone.
+    /// Shows all of them, from the head on, to `look`.
     pub(crate) fn each(&self, mut look: impl FnMut(&T)) {
         for ahead in 0..self.len() {
             self.peek(ahead, &mut look);
