@@ -455,6 +455,46 @@ fn a_selected_operation_that_is_dropped_gives_back() {
 }
 
 #[test]
+fn who_polls_in_a_loop_lets_the_others_run() {
+    run(|| {
+        for polls_with_select in [true, false] {
+            let (tx, rx) = channel(1);
+            spawn(move || tx.send(7).unwrap());
+            let mut polls = 0..1000;
+            let item = polls.find_map(|_| match polls_with_select {
+                true => {
+                    let mut select = Select::new();
+                    select.recv(&rx);
+                    select.try_select().ok().map(|selected| selected.recv(&rx))
+                }
+                false => select! {
+                    recv(rx) -> item => Some(item),
+                    default => None,
+                },
+            });
+            assert_eq!(item, Some(Ok(7)));
+        }
+    });
+    in_virtual_time(|| {
+        let (_tx, rx) = channel::<()>(1);
+        let poll_for_ever = move || {
+            loop {
+                select! {
+                    recv(rx) -> _ => unreachable!(),
+                    default => {}
+                }
+            }
+        };
+        let sleeper = spawn(|| sleep(MS));
+        let cancelled = spawn(poll_for_ever);
+        yield_now();
+        cancelled.cancel();
+        assert!(matches!(cancelled.join(), Err(JoinError::Cancelled)));
+        sleeper.join().unwrap();
+    });
+}
+
+#[test]
 fn misuse_of_select_panics() {
     fn text<T>(f: impl FnOnce() -> T) -> String {
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f));

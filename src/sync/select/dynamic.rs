@@ -107,7 +107,7 @@ impl<'a> Select<'a> {
     /// Gives one of the operations that can take place at once.
     ///
     /// A suspension point: what a `select!` elsewhere offers is asked for, which takes
-    /// a turn.
+    /// a turn; and of many calls in a row that find nothing some let the others run.
     ///
     /// # Errors
     /// There is none.
@@ -116,11 +116,13 @@ impl<'a> Select<'a> {
         if let Some(selected) = self.ready() {
             return Ok(selected);
         }
-        let mut handles = self.handles.iter().flatten();
-        let scheduler = scheduler::current().filter(|_| handles.any(|one| one.is_offered()));
-        let Some(scheduler) = scheduler else {
+        let Some(scheduler) = scheduler::current() else {
             return Err(TrySelectError);
         };
+        if !self.handles.iter().flatten().any(|one| one.is_offered()) {
+            let selected = super::others_have_run(scheduler).then(|| self.ready());
+            return selected.flatten().ok_or(TrySelectError);
+        }
         let waiting = self.waiting();
         let index = super::glance_at(&waiting, scheduler);
         selected(waiting, index).ok_or(TrySelectError)

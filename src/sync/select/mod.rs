@@ -38,8 +38,22 @@ pub fn try_select(operations: impl Operations) -> usize {
     match (now(operations, caller), caller.scheduler()) {
         (Some(index), _) => index,
         (None, Some(scheduler)) if operations.is_offered() => glance(operations, scheduler),
+        (None, Some(scheduler)) if others_have_run(scheduler) => {
+            now(operations, caller).unwrap_or(operations.count())
+        }
         (None, _) => operations.count(),
     }
+}
+
+/// Nothing is ready. Who polls in a loop waits for what only others can bring, so after some in a
+/// row these have their turn, and another look is worth it.
+fn others_have_run(scheduler: &Scheduler) -> bool {
+    let is_greedy = scheduler.is_greedy();
+    if is_greedy {
+        suspend::let_others_run(scheduler);
+        suspend::checkpoint(scheduler);
+    }
+    is_greedy
 }
 
 /// Waits until one operation has taken place or the time is over; then gives the
