@@ -139,10 +139,11 @@ impl Latch {
         block_on(poll_fn(|context| {
             drop(self.replace(Some(context.waker().clone())));
             // After the waker is there: who has opened it before is seen, who does after wakes.
-            match self.is_open.load(Ordering::SeqCst) {
-                true => Poll::Ready(()),
-                false => Poll::Pending,
+            if self.is_open.load(Ordering::SeqCst) {
+                drop(self.replace(None));
+                return Poll::Ready(());
             }
+            Poll::Pending
         }));
     }
 

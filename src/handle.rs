@@ -57,7 +57,7 @@ impl Handle {
     /// Starts a coroutine on the runtime's thread, when the loop next looks
     /// outside. Dropping the [`RemoteJoinHandle`] detaches it.
     ///
-    /// Once the main coroutine has ended `f` is dropped here, and the join gives
+    /// Once the main coroutine has ended, or a deadlock was found, `f` is dropped here, and the join gives
     /// [`JoinError::Cancelled`].
     ///
     /// Not a suspension point.

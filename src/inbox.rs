@@ -52,6 +52,11 @@ impl<M> Inbox<M> {
         self.mail.load(Ordering::Relaxed)
     }
 
+    /// How many messages have come and were not taken.
+    pub(crate) fn count(&self) -> usize {
+        self.messages.len()
+    }
+
     /// Hands `each` the messages that have come so far, but no more than `at_most`. The others,
     /// and what comes meanwhile, are left for the next time, so that those who send fast do not
     /// keep the loop here.

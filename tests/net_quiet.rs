@@ -227,3 +227,28 @@ fn what_came_in_time_is_read_although_the_loop_is_late() {
         assert_eq!(framed.join().unwrap().unwrap().unwrap(), 7);
     });
 }
+
+/// More than the kernel tells at once.
+#[test]
+fn what_came_in_time_is_read_by_all_of_many() {
+    const LIMIT: Duration = Duration::from_millis(20);
+    const READERS: usize = 200;
+    on_each(|| {
+        let pair = || std::os::unix::net::UnixStream::pair().unwrap();
+        let (near, mut far): (Vec<_>, Vec<_>) = (0..READERS).map(|_| pair()).unzip();
+        let read = |near| {
+            let mut near = UnixStream::from(near);
+            spawn(move || timeout(LIMIT, || near.read(&mut [0; 8])))
+        };
+        let reads: Vec<_> = near.into_iter().map(read).collect();
+        yield_now();
+        // Not by corobin, where the readers would have their turns meanwhile.
+        for far in &mut far {
+            far.write_all(b"in time").unwrap();
+        }
+        std::thread::sleep(2 * LIMIT);
+        for read in reads {
+            assert_eq!(read.join().unwrap().unwrap().unwrap(), 7);
+        }
+    });
+}

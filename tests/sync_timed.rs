@@ -16,14 +16,12 @@ use std::time::Duration;
 #[path = "common/on_drop.rs"]
 mod on_drop;
 use on_drop::OnDrop;
+#[path = "common/virtual_time.rs"]
+mod virtual_time;
+use virtual_time::in_virtual_time;
 
 const MS: Duration = Duration::from_millis(1);
 const ZERO: Duration = Duration::ZERO;
-
-fn virtually<T>(f: impl FnOnce() -> T) -> T {
-    let runtime = Runtime::builder().virtual_time(true).build();
-    runtime.unwrap().run(f)
-}
 
 /// What `f` gives, and how long it took.
 fn timed<T>(f: impl FnOnce() -> T) -> (T, Duration) {
@@ -34,7 +32,7 @@ fn timed<T>(f: impl FnOnce() -> T) -> (T, Duration) {
 
 #[test]
 fn a_receive_waits_for_an_item_until_its_time_is_over() {
-    virtually(|| {
+    in_virtual_time(|| {
         let (tx, rx) = channel(1);
         let sender = tx.clone();
         spawn(move || {
@@ -65,7 +63,7 @@ fn a_receive_waits_for_an_item_until_its_time_is_over() {
 #[test]
 fn a_send_waits_for_room_until_its_time_is_over() {
     for capacity in [0, 1] {
-        virtually(|| {
+        in_virtual_time(|| {
             let (tx, rx) = channel(capacity);
             (0..capacity).for_each(|_| tx.send(0).unwrap());
             let receiver = rx.clone();
@@ -110,7 +108,7 @@ fn a_send_waits_for_room_until_its_time_is_over() {
 /// Also at capacity 0 it stands there with its item, as in `send`.
 #[test]
 fn a_send_with_a_time_is_met_by_try_recv() {
-    virtually(|| {
+    in_virtual_time(|| {
         let (tx, rx) = channel(0);
         let sends = spawn(move || tx.send_timeout(1, 5 * MS));
         yield_now();
@@ -129,7 +127,7 @@ fn a_send_with_a_time_is_met_by_try_recv() {
 /// Whoever's timer was set first runs first.
 #[test]
 fn an_item_that_comes_when_the_time_is_over_is_not_lost() {
-    virtually(|| {
+    in_virtual_time(|| {
         let (tx, rx) = channel(1);
         let sends_at = |time| {
             let tx = tx.clone();
@@ -156,7 +154,7 @@ fn an_item_that_comes_when_the_time_is_over_is_not_lost() {
 
 #[test]
 fn room_that_comes_when_the_time_is_over_is_not_lost() {
-    virtually(|| {
+    in_virtual_time(|| {
         let (tx, rx) = channel(1);
         tx.send(0).unwrap();
         let receives_at = |time| {
@@ -193,7 +191,7 @@ fn join_all<T>(handles: Vec<JoinHandle<T>>) -> Vec<T> {
 
 #[test]
 fn those_who_wait_keep_their_order() {
-    virtually(|| {
+    in_virtual_time(|| {
         let (tx, rx) = channel(0);
         let receive = |limit: Option<Duration>| {
             let rx = rx.clone();
@@ -231,7 +229,7 @@ fn those_who_wait_keep_their_order() {
 /// An offer of a `select!` stands behind it.
 #[test]
 fn a_sender_whose_time_is_over_lets_those_behind_it_go_on() {
-    virtually(|| {
+    in_virtual_time(|| {
         let (tx, rx) = channel(1);
         tx.send(0).unwrap();
         let first = spawn({
@@ -258,7 +256,7 @@ fn a_sender_whose_time_is_over_lets_those_behind_it_go_on() {
 /// A `select!` that waited before has not come to run yet.
 #[test]
 fn a_send_with_a_time_waits_behind_an_offer_that_has_its_turn() {
-    virtually(|| {
+    in_virtual_time(|| {
         let (tx, rx) = channel(1);
         tx.send(0).unwrap();
         let selects = spawn({
@@ -285,7 +283,7 @@ impl Drop for Item {
 
 #[test]
 fn a_cancelled_wait_takes_nothing_and_sends_nothing() {
-    virtually(|| {
+    in_virtual_time(|| {
         let (tx, rx) = channel(0);
         let receiver = spawn({
             let rx: Receiver<Item> = rx.clone();
@@ -311,7 +309,7 @@ fn a_cancelled_wait_takes_nothing_and_sends_nothing() {
 /// Both have been woken by their timers, and not run yet, when they are cancelled.
 #[test]
 fn a_cancel_comes_before_an_expiry_that_was_not_told_yet() {
-    virtually(|| {
+    in_virtual_time(|| {
         let (tx, rx) = channel::<u32>(0);
         let waits: [Box<dyn FnOnce()>; 2] = [
             Box::new(|| {
@@ -345,7 +343,7 @@ fn a_cancel_comes_before_an_expiry_that_was_not_told_yet() {
 
 #[test]
 fn timeouts_around_it_keep_their_own_time() {
-    virtually(|| {
+    in_virtual_time(|| {
         let (tx, rx) = channel(0);
         let receive = |limit| timeout(3 * MS, || rx.recv_timeout(limit));
         let late = Ok(Err(RecvTimeoutError::Timeout));
@@ -405,7 +403,7 @@ fn the_longest_time_never_ends() {
 /// Also while a thread works, which holds virtual time: nothing needs it to pass.
 #[test]
 fn no_time_at_all_is_one_turn() {
-    virtually(|| {
+    in_virtual_time(|| {
         let (tx, rx) = channel(0);
         let sends = spawn(move || (tx.send(1), tx.send(2)));
         assert_eq!(timed(|| rx.recv_timeout(ZERO)), (Ok(1), ZERO));
@@ -500,7 +498,7 @@ fn count_up(pair: &Pair, period: Duration) -> JoinHandle<()> {
 
 #[test]
 fn a_condvar_is_waited_for_until_the_time_is_over() {
-    virtually(|| {
+    in_virtual_time(|| {
         let pair = Pair::default();
         let counts = count_up(&pair, 3 * MS);
         yield_now();
@@ -519,7 +517,7 @@ fn a_condvar_is_waited_for_until_the_time_is_over() {
 
 #[test]
 fn the_mutex_is_taken_again_however_long_that_takes() {
-    virtually(|| {
+    in_virtual_time(|| {
         let pair = Pair::default();
         let holds = spawn({
             let pair = pair.clone();
@@ -538,7 +536,7 @@ fn the_mutex_is_taken_again_however_long_that_takes() {
 
 #[test]
 fn who_is_too_late_uses_up_no_notification() {
-    virtually(|| {
+    in_virtual_time(|| {
         let pair = Pair::default();
         let wait = |limit| {
             let pair = pair.clone();
@@ -558,7 +556,7 @@ fn who_is_too_late_uses_up_no_notification() {
 /// The one who notifies runs first, the one who waits was woken by its timer.
 #[test]
 fn a_notification_when_the_time_is_over_counts() {
-    virtually(|| {
+    in_virtual_time(|| {
         let pair = Pair::default();
         count_up(&pair, 5 * MS);
         yield_now();
@@ -570,7 +568,7 @@ fn a_notification_when_the_time_is_over_counts() {
 
 #[test]
 fn a_cancelled_wait_with_a_time_locks_again_first() {
-    virtually(|| {
+    in_virtual_time(|| {
         let pair = Pair::default();
         let waits = spawn({
             let pair = pair.clone();
@@ -595,8 +593,30 @@ fn a_cancelled_wait_with_a_time_locks_again_first() {
 }
 
 #[test]
+fn notifications_in_each_turn_do_not_put_the_end_off() {
+    in_virtual_time(|| {
+        let pair = Rc::new((Mutex::new(0), Condvar::new()));
+        let other = Rc::clone(&pair);
+        spawn(move || {
+            for _ in 0..100 {
+                other.1.notify_all();
+                yield_now();
+            }
+        });
+        let mut guard = pair.0.lock();
+        let mut turns = 0;
+        let result = pair.1.wait_timeout_while(&mut guard, Duration::ZERO, |_| {
+            turns += 1;
+            true
+        });
+        assert!(result.timed_out());
+        assert!(turns < 10, "{turns}");
+    });
+}
+
+#[test]
 fn one_time_for_all_waits_on_a_condition() {
-    virtually(|| {
+    in_virtual_time(|| {
         let pair = Pair::default();
         let counts = count_up(&pair, 3 * MS);
         yield_now();
@@ -620,7 +640,7 @@ fn one_time_for_all_waits_on_a_condition() {
 /// Nobody has notified.
 #[test]
 fn a_condition_that_ends_with_the_time_has_not_timed_out() {
-    virtually(|| {
+    in_virtual_time(|| {
         let pair = Pair::default();
         let sets = spawn({
             let pair = pair.clone();
@@ -636,7 +656,7 @@ fn a_condition_that_ends_with_the_time_has_not_timed_out() {
 /// A timer that was set by one coroutine would wake it after its end.
 #[test]
 fn a_condition_may_leave_a_generator_that_another_coroutine_goes_on_with() {
-    virtually(|| {
+    in_virtual_time(|| {
         let pair = Pair::default();
         let waits = {
             let pair = pair.clone();

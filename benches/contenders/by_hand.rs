@@ -293,8 +293,8 @@ unsafe fn prepare<T>(
     shared: &T,
 ) {
     let seat = (base - 64) as *mut Seat;
-    let top = (base - 192) as *mut usize;
-    // SAFETY: inside of the stack. Two words are popped, and the call then gives `body` the
+    let top = (base - 184) as *mut usize;
+    // SAFETY: inside of the stack. Three words are popped, and the call then gives `body` the
     // alignment that the ABI wants.
     unsafe {
         seat.write(Seat::default());

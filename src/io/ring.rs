@@ -127,12 +127,13 @@ pub(super) fn poll(
         // SAFETY: it points to nothing.
         match unsafe { complete(scheduler, uring, number, waiting, deadline, &entry) } {
             Err(Errno::INTR) => {}
-            result => {
-                // Nothing has been done yet that would come first.
+            // What came in time comes before what is due.
+            Ok(_) => return Ok(()),
+            Err(error) => {
                 suspend::checkpoint(scheduler);
-                return match result {
-                    Ok(_) | Err(Errno::CANCELED) => Ok(()),
-                    Err(error) => Err(error.into()),
+                return match error {
+                    Errno::CANCELED => Ok(()),
+                    error => Err(error.into()),
                 };
             }
         }

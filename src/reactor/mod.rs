@@ -53,6 +53,7 @@ pub(crate) struct Reactor {
     backend: OnceCell<Backend>,
     /// Coroutines that wait for a descriptor.
     waiting: Cell<usize>,
+    has_more: Cell<bool>,
 }
 
 pub(crate) enum Backend {
@@ -86,6 +87,7 @@ impl Reactor {
             wanted,
             backend: OnceCell::new(),
             waiting: Cell::new(0),
+            has_more: Cell::new(false),
         }
     }
 
@@ -131,21 +133,32 @@ impl Reactor {
         Waits(self)
     }
 
+    /// How many wait.
+    pub(crate) fn awaited(&self) -> usize {
+        self.waiting.get()
+    }
+
     /// Whether anybody waits.
     #[inline(always)]
     pub(crate) fn is_awaited(&self) -> bool {
         self.waiting.get() > 0
     }
 
-    /// Hands everybody to `wake` who may go on; sleeps for at most `timeout`
-    /// until there is somebody, or the bell rings.
+    /// Hands those to `wake` who may go on; sleeps for at most `timeout` until there is
+    /// somebody, or the bell rings.
     pub(crate) fn look(&self, timeout: Option<Duration>, wake: impl FnMut(Raw)) {
         let timeout = timeout.map(|timeout| timeout.min(LONGEST));
-        match self.backend.get() {
+        let has_more = match self.backend.get() {
             Some(Backend::Poll(poll)) => poll.look(timeout, wake),
             Some(Backend::IoUring(uring)) => uring.look(timeout, wake),
-            None => {}
-        }
+            None => false,
+        };
+        self.has_more.set(has_more);
+    }
+
+    /// Whether the last look may have left somebody who may go on.
+    pub(crate) fn has_more(&self) -> bool {
+        self.has_more.get()
     }
 }
 

@@ -94,9 +94,9 @@ impl Poll {
         std::ptr::eq(Weak::as_ptr(&source.poll), Rc::as_ptr(self))
     }
 
-    /// Hands everybody to `wake` who may go on; sleeps for at most `timeout`
-    /// until there is somebody, or the bell rings.
-    pub(super) fn look(&self, timeout: Option<Duration>, mut wake: impl FnMut(Raw)) {
+    /// Hands those to `wake` who may go on; sleeps for at most `timeout` until there is
+    /// somebody, or the bell rings. Says whether there may be more.
+    pub(super) fn look(&self, timeout: Option<Duration>, mut wake: impl FnMut(Raw)) -> bool {
         let mut events = self.events.borrow_mut();
         let sources = self.sources.borrow();
         // All are far below what the kernel counts to.
@@ -105,13 +105,15 @@ impl Poll {
             // What epoll_wait would round to milliseconds.
             let mut epoll = [PollFd::new(&self.epoll, PollFlags::IN)];
             if rustix::event::poll(&mut epoll, Some(&precise)) == Ok(0) {
-                return;
+                return false;
             }
             timeout = Some(Timespec::default());
         }
         // An error is an interrupted sleep; the loop looks again.
         let told = epoll::wait(&self.epoll, &mut events[..], timeout.as_ref());
-        for event in told.map(|(told, _)| told).unwrap_or_default() {
+        let told = told.map(|(told, _)| told).unwrap_or_default();
+        let is_full = told.len() == EVENTS;
+        for event in told {
             let (flags, at) = (event.flags, event.data.u64());
             let Some(Some(source)) = usize::try_from(at).ok().and_then(|at| sources.get(at)) else {
                 continue;
@@ -128,6 +130,7 @@ impl Poll {
                 source.news(Direction::Write, over, &mut wake);
             }
         }
+        is_full
     }
 }
 

@@ -137,10 +137,10 @@ impl Uring {
         self.bell_is_watched.set(pushed);
     }
 
-    /// Submits what there is, and hands everybody to `wake` whose operation is
-    /// done; sleeps for at most `timeout` until there is somebody, or the bell
-    /// rings.
-    pub(super) fn look(&self, timeout: Option<Duration>, mut wake: impl FnMut(Raw)) {
+    /// Submits what there is, and hands those to `wake` whose operation is done; sleeps for at
+    /// most `timeout` until there is somebody, or the bell rings. Says whether there is more: the
+    /// kernel does its part for some at a time.
+    pub(super) fn look(&self, timeout: Option<Duration>, mut wake: impl FnMut(Raw)) -> bool {
         if !self.bell_is_watched.get() {
             self.watch_bell();
         }
@@ -184,5 +184,6 @@ impl Uring {
                 }
             }
         }
+        ring.submission().taskrun()
     }
 }

@@ -55,7 +55,8 @@ pub(crate) use outside::{Message, Timer};
 const STEP: usize = ReadyQueue::<Ready>::TURN;
 /// The loop looks outside at least every so many steps.
 const STEPS: usize = 64;
-/// How many operations on descriptors a coroutine may do in one turn.
+/// How many operations on descriptors, late ticks and polls that find nothing a coroutine may do
+/// in one turn.
 const OPERATIONS: u32 = 32;
 
 /// What a runtime keeps from one run to the next.
@@ -316,7 +317,7 @@ impl Scheduler {
         }
     }
 
-    /// One more operation on a descriptor. True if the running coroutine, for
+    /// One more operation on a descriptor, late tick or poll. True if the running coroutine, for
     /// which all of them have succeeded at once, should let the others have
     /// their turn; then the loop looks outside as well.
     #[inline(always)]

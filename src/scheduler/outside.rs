@@ -108,7 +108,11 @@ impl Scheduler {
             self.look_at_descriptors(Some(Duration::ZERO));
         }
         if !self.clock.is_virtual() && !self.timers.borrow().is_empty() {
-            self.fire_due(self.clock.now());
+            let now = self.clock.now();
+            if self.timers.borrow().next().is_some_and(|next| next <= now) {
+                self.look_at_rest();
+                self.fire_due(now);
+            }
         }
         let has_come = |time| self.clock.real_now() >= time;
         if self.trims_on.get().is_some_and(has_come) || self.steps() % STEPS_TO_TRIM < STEPS {
@@ -192,6 +196,8 @@ impl Scheduler {
     /// Nobody is ready: sleeps until somebody is. False if that can never be.
     pub(super) fn wait_outside(&self) -> bool {
         let mut has_slept = false;
+        // In how many looks the mail is taken that had come when the first one left some.
+        let mut looks = None;
         loop {
             // Before the look: who sends and then closes the last door must not
             // be missed by both.
@@ -201,15 +207,25 @@ impl Scheduler {
             } else if !self.may_sleep_at_once() {
                 self.look_outside();
             }
+            if self.ready.is_empty() {
+                self.look_at_rest();
+            }
             if !self.ready.is_empty() {
                 return true;
             }
             if self.inbox.has_mail() {
-                has_slept = false;
-                continue;
+                let left = looks.get_or_insert_with(|| self.inbox.count().div_ceil(LETTERS));
+                if *left > 0 {
+                    *left -= 1;
+                    has_slept = false;
+                    continue;
+                }
             }
             let next = self.timers.borrow().next();
-            let expects_news = self.jobs.get() > 0 || has_doors || self.reactor.is_awaited();
+            let expects_news = self.jobs.get() > 0
+                || has_doors
+                || self.inbox.has_mail()
+                || self.reactor.is_awaited();
             if self.clock.is_virtual() {
                 match next {
                     // Threads take real time, during which ours stands still.
@@ -236,6 +252,7 @@ impl Scheduler {
                 self.sleep_outside(timeout);
             }
             has_slept = true;
+            looks = None;
         }
     }
 
@@ -266,6 +283,26 @@ impl Scheduler {
                 self.reactor.look(timeout, |raw| self.wake(raw));
             });
         });
+    }
+
+    /// Looks at descriptors for as long as a look leaves some, before what is due: what has come
+    /// in counts first.
+    #[inline(always)]
+    fn look_at_rest(&self) {
+        if self.reactor.has_more() {
+            self.look_on();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_on(&self) {
+        // News that keeps coming ends there.
+        let mut looks = self.reactor.awaited();
+        while self.reactor.has_more() && looks > 0 {
+            self.look_at_descriptors(Some(Duration::ZERO));
+            looks -= 1;
+        }
     }
 
     /// Counts who becomes ready meanwhile.

@@ -154,12 +154,14 @@ impl Condvar {
         // No timer outlives its wait: the condition may leave a generator that this runs in, and
         // another coroutine may go on with it.
         let until = time::now().checked_add(timeout);
-        let mut result = WaitTimeoutResult(false);
+        let mut has_timed_out = false;
         while condition(guard) {
-            if result.timed_out() {
-                return result;
+            if has_timed_out {
+                return WaitTimeoutResult(true);
             }
-            result = self.wait_until(guard, until);
+            let result = self.wait_until(guard, until);
+            // A notification in time is no reason to wait for the next one beyond it.
+            has_timed_out = result.timed_out() || until.is_some_and(|until| until <= time::now());
         }
         WaitTimeoutResult(false)
     }

@@ -52,7 +52,7 @@ pub(crate) struct Timers<T> {
     /// What a list had of that granule, the earliest last, which is not stale.
     row: Vec<Node>,
     base: u64,
-    /// How many have come to it since it was last empty or divided.
+    /// How many have come to the heap since both were empty, or it was divided.
     arrived: usize,
     /// The others. Each list lies before all of the next one.
     lists: [Vec<Node>; LISTS],
@@ -79,7 +79,7 @@ struct Node {
 enum Place {
     /// At this index.
     Heap(u32),
-    /// Or in the row.
+    /// In a list, or in the row.
     List,
     /// It was cancelled there, where its node still is.
     Stale,
@@ -227,8 +227,9 @@ impl<T> Timers<T> {
         if self.is_used_up() {
             self.arrived = 0;
             self.base = u64::MAX;
-            if self.filled != 0 {
-                self.go_on();
+            match self.filled {
+                0 => self.row.shrink_to(KEPT),
+                _ => self.go_on(),
             }
         }
     }

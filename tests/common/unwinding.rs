@@ -63,6 +63,7 @@ pub fn message_of<T>(f: impl FnOnce() -> T) -> String {
 #[track_caller]
 pub fn payload_and_file_of<T>(f: impl FnOnce() -> T) -> (Payload, String) {
     expect_panics();
+    LAST_FILE.take();
     (payload_of(f), LAST_FILE.take())
 }
 

@@ -30,7 +30,7 @@
 ///   `Result<(), SendError<T>>`. A closed channel is ready. The message is evaluated only
 ///   if its `send` is picked; should that take the channel's room away, the send waits.
 /// - `default => …` is taken if nothing is ready, `default(duration) => …` if nothing was
-///   for so long. In a loop around the former, which polls, some let the others run first.
+///   for so long. Of many of the former in a row that find nothing, some let the others run first.
 /// - Receivers and senders may be given as such or by reference. One `select!` never
 ///   receives what it sends itself.
 ///
