@@ -93,7 +93,8 @@ unsafe fn run(
     let number = fd.as_raw_fd();
     loop {
         // SAFETY: as the caller says.
-        match unsafe { complete(scheduler, uring, number, waiting, &deadline, entry) } {
+        let (result, _) = unsafe { complete(scheduler, uring, number, waiting, &deadline, entry) };
+        match result {
             // The kernel did not wait for a non-blocking descriptor.
             Err(Errno::AGAIN) if !deadline.has_passed() => {
                 poll(scheduler, uring, number, waiting, &deadline)?;
@@ -125,23 +126,26 @@ pub(super) fn poll(
     let entry = opcode::PollAdd::new(Fd(number), flags).build();
     loop {
         // SAFETY: it points to nothing.
-        match unsafe { complete(scheduler, uring, number, waiting, deadline, &entry) } {
+        let (result, is_cancelled) =
+            unsafe { complete(scheduler, uring, number, waiting, deadline, &entry) };
+        match result {
             Err(Errno::INTR) => {}
-            // What came in time comes before what is due.
-            Ok(_) => return Ok(()),
-            Err(error) => {
+            // What came in time comes before what became due since.
+            Ok(_) if !is_cancelled => return Ok(()),
+            result => {
+                // Nothing has been done yet that would come first.
                 suspend::checkpoint(scheduler);
-                return match error {
-                    Errno::CANCELED => Ok(()),
-                    error => Err(error.into()),
+                return match result {
+                    Ok(_) | Err(Errno::CANCELED) => Ok(()),
+                    Err(error) => Err(error.into()),
                 };
             }
         }
     }
 }
 
-/// Does an operation, and waits until the kernel has let go of it. Raises what is
-/// due, if that kept it from taking effect.
+/// Does an operation, and waits until the kernel has let go of it; says also whether its end was
+/// asked for meanwhile. Raises what is due, if that kept it from taking effect.
 ///
 /// # Errors
 /// Its own; `AGAIN` after the deadline.
@@ -156,7 +160,7 @@ unsafe fn complete(
     waiting: Waiting<'_>,
     deadline: &Deadline<'_>,
     entry: &squeue::Entry,
-) -> Result<usize, Errno> {
+) -> (Result<usize, Errno>, bool) {
     /// Dropped only by a panic of ours, which would leave the kernel with a frame
     /// that is gone.
     struct Stays;
@@ -197,14 +201,14 @@ unsafe fn complete(
         drop(waits);
         mem::forget(stays);
         if let Ok(count) = usize::try_from(result) {
-            return Ok(count);
+            return (Ok(count), is_cancelled);
         }
         let error = Errno::from_raw_os_error(-result);
         if !is_cancelled || !matches!(error, Errno::CANCELED | Errno::INTR) {
-            return Err(error);
+            return (Err(error), is_cancelled);
         }
         if is_late {
-            return Err(Errno::AGAIN);
+            return (Err(Errno::AGAIN), true);
         }
         suspend::checkpoint(scheduler);
     }
