@@ -133,7 +133,7 @@ pub(crate) struct Armed<'a> {
 
 impl<'a> Armed<'a> {
     /// Wakes the running coroutine at a deadline of the scheduler's clock.
-    pub(crate) fn new(scheduler: &'a Scheduler, deadline: Duration) -> Armed<'a> {
+    fn new(scheduler: &'a Scheduler, deadline: Duration) -> Armed<'a> {
         Armed {
             scheduler,
             key: scheduler.arm(deadline, scheduler.running()),
@@ -141,7 +141,7 @@ impl<'a> Armed<'a> {
     }
 
     /// Whether the deadline was met. What else wakes the coroutine leaves the timer armed.
-    pub(crate) fn has_fired(&self) -> bool {
+    fn has_fired(&self) -> bool {
         !self.scheduler.timers.borrow().is_armed(self.key)
     }
 }
@@ -159,8 +159,15 @@ pub(crate) struct Deadline<'a>(Option<Armed<'a>>);
 impl<'a> Deadline<'a> {
     /// The end of `limit`, if there is one.
     pub(crate) fn new(scheduler: &'a Scheduler, limit: Option<Duration>) -> Deadline<'a> {
-        let deadline = limit.and_then(|limit| scheduler.clock.after(limit));
-        Deadline(deadline.map(|deadline| Armed::new(scheduler, deadline)))
+        Deadline::at(
+            scheduler,
+            limit.and_then(|limit| scheduler.clock.after(limit)),
+        )
+    }
+
+    /// This time of the scheduler's clock, if there is one.
+    pub(crate) fn at(scheduler: &'a Scheduler, time: Option<Duration>) -> Deadline<'a> {
+        Deadline(time.map(|time| Armed::new(scheduler, time)))
     }
 
     pub(crate) fn has_passed(&self) -> bool {

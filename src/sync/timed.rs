@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::coroutine::Awaited;
 use crate::scheduler::Scheduler;
 use crate::suspend;
-use crate::time::Armed;
+use crate::time::Deadline;
 use crate::wait_queue::{Node, Tag, WaitQueue, Waiter};
 
 /// Stands in the queue until it is served, which gives true, or until the time has come or
@@ -32,13 +32,13 @@ pub(super) fn wait<T>(
             suspend::let_others_run(scheduler);
             return waiter.served().is_some();
         }
-        let timer = deadline.map(|deadline| Armed::new(scheduler, deadline));
+        let deadline = Deadline::at(scheduler, deadline);
         // What was handed over counts, also if the time came before.
         while suspend::park_or_due(scheduler, what, at) {
             if waiter.served().is_some() {
                 return true;
             }
-            if timer.as_ref().is_some_and(Armed::has_fired) {
+            if deadline.has_passed() {
                 return false;
             }
         }
