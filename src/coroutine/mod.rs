@@ -306,8 +306,9 @@ impl Raw {
         if self.co().state.get() & STATE != PARKED {
             return None;
         }
+        let ready = Ready::suspended(*self, self.frame());
         self.remove(STATE | UNPARKABLE);
-        Some(Ready::suspended(*self, self.frame()))
+        Some(ready)
     }
 
     /// Whether it waits for a token.
@@ -321,8 +322,10 @@ impl Raw {
         if self.co().state.get() != PARKED {
             return None;
         }
+        // Read first: all that follows waits for it.
+        let ready = Ready::suspended(*self, self.frame());
         self.co().state.set(ACTIVE);
-        Some(Ready::suspended(*self, self.frame()))
+        Some(ready)
     }
 
     /// Leaves it as it is, for ever.
