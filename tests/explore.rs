@@ -6,9 +6,11 @@ use corobin::{
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::Command;
 use std::rc::Rc;
 
+#[path = "common/child.rs"]
+mod child;
+use child::{child, output_of};
 #[path = "common/virtual_time.rs"]
 mod virtual_time;
 use virtual_time::{secs, virtual_runtime};
@@ -293,18 +295,14 @@ fn explore_passes_what_is_right_under_every_schedule() {
 
 /// Runs one of the ignored tests below in a process of its own.
 fn child_process(test: &str, seed: Option<&str>) -> (bool, String) {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command
-        .args(["--exact", test, "--ignored", "--nocapture"])
-        .env_remove("COROBIN_SEED");
+    let mut command = child(test);
+    command.env_remove("COROBIN_SEED");
     if let Some(seed) = seed {
         command.env("COROBIN_SEED", seed);
     }
-    let output = command.output().unwrap();
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    let all = text(&output.stdout) + &text(&output.stderr);
-    assert!(all.contains("running 1 test"), "{all}");
-    (output.status.success(), all)
+    let output = output_of(&mut command);
+    assert!(output.text.contains("running 1 test"), "{}", output.text);
+    (output.status.success(), output.text)
 }
 
 fn printed_order(test: &str, seed: Option<&str>) -> String {

@@ -1,15 +1,21 @@
 //! On a kernel that lacks, or forbids, what newer ones have: a seccomp(2) filter refuses it to each
 //! test of this file.
 
+#[path = "common/child.rs"]
+mod child;
+
 use std::fs;
 use std::io::{Error, ErrorKind, Read, Write};
 use std::mem;
+use std::os::unix::process::ExitStatusExt;
 use std::ptr;
 use std::thread;
 
-use corobin::net::{TcpListener, TcpStream};
+use corobin::net::{TcpListener, TcpStream, UdpSocket};
 use corobin::process::Command;
 use corobin::{IoBackend, Runtime, run, spawn, yield_now};
+
+use child::{child_output, is_child, no_core_dump};
 
 /// `MADV_GUARD_INSTALL`.
 const GUARD_INSTALL: u32 = 102;
@@ -34,11 +40,18 @@ fn unless(k: u32, skipped: u8) -> libc::sock_filter {
     }
 }
 
-/// Refuses this thread, and those that it starts, what came to Linux after 5.0.
+/// What came to Linux after 5.0, and with what it is refused.
+const NEW: [(libc::c_long, i32); 3] = [
+    (libc::SYS_io_uring_setup, libc::EPERM),
+    (libc::SYS_pidfd_open, libc::ENOSYS),
+    (libc::SYS_process_madvise, libc::ENOSYS),
+];
+
+/// Refuses these calls, and markers of guards, to this thread and those that it starts.
 ///
 /// # Errors
 /// There is no seccomp here.
-fn refuse() -> Result<(), Error> {
+fn refuse(calls: &[(libc::c_long, i32)]) -> Result<(), Error> {
     const LOAD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
     const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
     let number = mem::offset_of!(libc::seccomp_data, nr) as u32;
@@ -46,11 +59,7 @@ fn refuse() -> Result<(), Error> {
     let advice = mem::offset_of!(libc::seccomp_data, args) as u32 + 2 * 8;
     let fail = |error: i32| statement(RETURN, libc::SECCOMP_RET_ERRNO | error as u32);
     let mut program = vec![statement(LOAD, number)];
-    for (call, error) in [
-        (libc::SYS_io_uring_setup, libc::EPERM),
-        (libc::SYS_pidfd_open, libc::ENOSYS),
-        (libc::SYS_process_madvise, libc::ENOSYS),
-    ] {
+    for &(call, error) in calls {
         program.extend([unless(call as u32, 1), fail(error)]);
     }
     program.extend([
@@ -81,7 +90,7 @@ fn refuse() -> Result<(), Error> {
 
 /// Runs `f` where all that is refused.
 fn on_older_kernel(f: impl FnOnce() + Send + 'static) {
-    let thread = thread::spawn(|| match refuse() {
+    let thread = thread::spawn(|| match refuse(&NEW) {
         Ok(()) => f(),
         // Not for want of something that could be installed.
         Err(error) => println!("skipped: no seccomp filter: {error}"),
@@ -172,4 +181,48 @@ fn stacks_have_guards_without_markers() {
             }
         });
     });
+}
+
+/// A run whose looks are refused from some time on says so, and does not spin.
+#[track_caller]
+fn assert_ends(test: &str, backend: IoBackend, calls: &[(libc::c_long, i32)], name: &str) {
+    if is_child() {
+        no_core_dump();
+        let Ok(mut runtime) = Runtime::builder().io_backend(backend).build() else {
+            return println!("skipped: there is no {backend:?}");
+        };
+        return runtime.run(|| {
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            match refuse(calls) {
+                Ok(()) => drop(socket.recv_from(&mut [0])),
+                Err(error) => println!("skipped: no seccomp filter: {error}"),
+            }
+        });
+    }
+    let output = child_output(test, &[]);
+    let text = output.text;
+    if text.contains("skipped: ") {
+        return println!("{text}");
+    }
+    assert_eq!(output.status.signal(), Some(libc::SIGABRT), "{text}");
+    let expected = format!("{name} fails, so nothing can be waited for any more: ");
+    assert!(text.contains(&expected), "{text}");
+}
+
+#[test]
+fn looks_that_are_refused_end_a_run_on_epoll() {
+    let calls = [
+        (libc::SYS_epoll_pwait, libc::EPERM),
+        #[cfg(target_arch = "x86_64")]
+        (libc::SYS_epoll_wait, libc::EPERM),
+    ];
+    let test = "looks_that_are_refused_end_a_run_on_epoll";
+    assert_ends(test, IoBackend::Poll, &calls, "epoll_wait");
+}
+
+#[test]
+fn looks_that_are_refused_end_a_run_on_io_uring() {
+    let calls = [(libc::SYS_io_uring_enter, libc::EPERM)];
+    let test = "looks_that_are_refused_end_a_run_on_io_uring";
+    assert_ends(test, IoBackend::IoUring, &calls, "io_uring_enter");
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use corobin::{Builder, Generator, Runtime, Yielder, park, run, scope, sleep, spawn, yield_now};
 
-use child::{child_output, is_child};
+use child::{child_output, is_child, no_core_dump};
 
 const KIB: usize = 1 << 10;
 const SMALL: usize = 32 * KIB;
@@ -40,13 +40,7 @@ fn large_frame<const BYTES: usize>() {
 #[track_caller]
 fn assert_reported(test: &str, texts: &[&str], case: impl FnOnce()) {
     if is_child() {
-        // No core files in the build directory.
-        let none = libc::rlimit {
-            rlim_cur: 0,
-            rlim_max: 0,
-        };
-        // SAFETY: it reads the limit and touches no memory of ours.
-        unsafe { libc::setrlimit(libc::RLIMIT_CORE, &none) };
+        no_core_dump();
         case();
         println!("survived");
         return;

@@ -1,8 +1,10 @@
 //! Unwinding that never ends, and memory that cannot be had. Each case that may end the process
-//! runs in a process of its own: this file started again, with a variable that names the case.
+//! runs in a process of its own: this file started again, with a variable that says so.
+
+#[path = "common/child.rs"]
+mod child;
 
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Output};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use corobin::{
     yield_now,
 };
 
-const CASE: &str = "COROBIN_TEST_CASE";
+use child::{child_output, is_child};
 
 struct WaitsForEver;
 
@@ -23,33 +25,15 @@ impl Drop for WaitsForEver {
     }
 }
 
-/// Runs `test` of this file alone, in another process, as `case`.
-fn in_another_process(test: &str, case: &str) -> Output {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env(CASE, case)
-        .output()
-        .unwrap()
-}
-
-fn is_case(case: &str) -> bool {
-    std::env::var(CASE).is_ok_and(|value| value == case)
-}
-
-fn output_of(output: &Output) -> String {
-    let (out, err) = (&output.stdout, &output.stderr);
-    String::from_utf8_lossy(out).into_owned() + &String::from_utf8_lossy(err)
-}
-
 #[test]
 fn smoke() {
-    if is_case("smoke") {
+    if is_child() {
         println!("in another process");
         return;
     }
-    let output = in_another_process("smoke", "smoke");
+    let output = child_output("smoke", &[]);
     assert!(output.status.success());
-    assert!(output_of(&output).contains("in another process"));
+    assert!(output.text.contains("in another process"));
 }
 
 #[test]
@@ -103,22 +87,22 @@ fn leaking_after_a_deadlock_keeps_the_outcome() {
 
 #[test]
 fn main_that_never_unwinds_aborts_with_the_report() {
-    if is_case("main") {
+    if is_child() {
         run(|| {
             drop(Builder::new().name("onlooker").spawn(park));
             let _stuck = WaitsForEver;
             park();
         });
     }
-    let output = in_another_process("main_that_never_unwinds_aborts_with_the_report", "main");
+    let output = child_output("main_that_never_unwinds_aborts_with_the_report", &[]);
     assert_eq!(output.status.signal(), Some(libc::SIGABRT));
-    let text = output_of(&output);
+    let text = output.text;
     assert!(text.contains("running_forever.rs"), "{text}");
 }
 
 #[test]
 fn scoped_child_that_never_unwinds_aborts_with_the_report() {
-    if is_case("scoped") {
+    if is_child() {
         run(|| {
             let handle = Builder::new().name("scope-owner").spawn(|| {
                 let borrowed = [1, 2, 3];
@@ -135,18 +119,18 @@ fn scoped_child_that_never_unwinds_aborts_with_the_report() {
         });
     }
     let test = "scoped_child_that_never_unwinds_aborts_with_the_report";
-    let output = in_another_process(test, "scoped");
+    let output = child_output(test, &[]);
     assert_eq!(output.status.signal(), Some(libc::SIGABRT));
-    let text = output_of(&output);
+    let text = output.text;
     assert!(text.contains("scope-owner"), "{text}");
 }
 
 #[test]
 fn no_memory_for_more_stacks_is_a_clear_error_and_the_rest_goes_on() {
     const TEST: &str = "no_memory_for_more_stacks_is_a_clear_error_and_the_rest_goes_on";
-    if !is_case("memory") {
-        let output = in_another_process(TEST, "memory");
-        assert!(output.status.success(), "{}", output_of(&output));
+    if !is_child() {
+        let output = child_output(TEST, &[]);
+        assert!(output.status.success(), "{}", output.text);
         return;
     }
     run(|| {
@@ -216,7 +200,7 @@ impl log::Log for SuspendingLogger {
 
 #[test]
 fn logger_that_suspends_breaks_nothing() {
-    if is_case("logger") {
+    if is_child() {
         log::set_logger(&SuspendingLogger).unwrap();
         log::set_max_level(log::LevelFilter::Trace);
         for _ in 0..3 {
@@ -237,13 +221,8 @@ fn logger_that_suspends_breaks_nothing() {
         }
         return;
     }
-    let output = in_another_process("logger_that_suspends_breaks_nothing", "logger");
-    assert!(
-        output.status.success(),
-        "{} {}",
-        output.status,
-        output_of(&output)
-    );
+    let output = child_output("logger_that_suspends_breaks_nothing", &[]);
+    assert!(output.status.success(), "{} {}", output.status, output.text);
 }
 
 struct SleepsOnDrop;
@@ -257,7 +236,7 @@ impl Drop for SleepsOnDrop {
 /// It may borrow, so it cannot be left half dropped.
 #[test]
 fn result_that_is_never_dropped_after_a_deadlock_aborts_with_the_report() {
-    if is_case("result") {
+    if is_child() {
         let _ = Runtime::new().unwrap().try_run(|| {
             drop(spawn(|| shield(park)));
             yield_now();
@@ -265,8 +244,8 @@ fn result_that_is_never_dropped_after_a_deadlock_aborts_with_the_report() {
         });
     }
     let test = "result_that_is_never_dropped_after_a_deadlock_aborts_with_the_report";
-    let output = in_another_process(test, "result");
+    let output = child_output(test, &[]);
     assert_eq!(output.status.signal(), Some(libc::SIGABRT));
-    let text = output_of(&output);
+    let text = output.text;
     assert!(text.contains("undertaker"), "{text}");
 }

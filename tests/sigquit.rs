@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
-use child::child;
+use child::{child, no_core_dump};
 use corobin::net::TcpListener;
 use corobin::signal::{SIGQUIT, Signals};
 use corobin::{
@@ -85,15 +85,6 @@ fn is_child() -> bool {
         unsafe { libc::signal(libc::SIGQUIT, libc::SIG_DFL) };
     }
     child::is_child()
-}
-
-fn no_core_dump() {
-    let none = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: it reads the limit and touches no memory of ours.
-    unsafe { libc::setrlimit(libc::RLIMIT_CORE, &none) };
 }
 
 fn ready() {

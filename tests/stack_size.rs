@@ -2,10 +2,12 @@
 //! the process where they overflow. What ends the process runs in a process of its own: this file
 //! started again, with a variable that names the case.
 
+#[path = "common/child.rs"]
+mod child;
+
 use std::cell::Cell;
 use std::hint::black_box;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Output};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicPtr, Ordering::SeqCst};
 use std::time::Duration;
@@ -13,6 +15,8 @@ use std::time::Duration;
 use corobin::{
     Builder, Generator, JoinError, JoinHandle, Runtime, Yielder, park, run, sleep, spawn, yield_now,
 };
+
+use child::{Output, child_output, no_core_dump};
 
 const CASE: &str = "COROBIN_TEST_CASE";
 const KIB: usize = 1 << 10;
@@ -27,23 +31,17 @@ const SLACK: usize = if cfg!(debug_assertions) { 7 } else { 4 } * KIB;
 
 /// Runs `test` of this file alone, in another process, as `case`.
 fn in_another_process(test: &str, case: &str) -> Output {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture", "--include-ignored"])
-        .env(CASE, case)
-        .env("RUST_BACKTRACE", "1")
-        .env_remove("RUST_LIB_BACKTRACE")
-        .output()
-        .unwrap()
+    let variables = [
+        (CASE, case),
+        ("RUST_BACKTRACE", "1"),
+        ("RUST_LIB_BACKTRACE", "1"),
+    ];
+    child_output(test, &variables)
 }
 
 /// The case that this process was started for, if it was.
 fn case() -> Option<String> {
     std::env::var(CASE).ok()
-}
-
-fn output_of(output: &Output) -> String {
-    let (out, err) = (&output.stdout, &output.stderr);
-    String::from_utf8_lossy(out).into_owned() + &String::from_utf8_lossy(err)
 }
 
 #[inline(never)]
@@ -81,7 +79,7 @@ fn smoke() {
     }
     let output = in_another_process("smoke", "smoke");
     assert!(output.status.success());
-    assert!(output_of(&output).contains("in another process"));
+    assert!(output.text.contains("in another process"));
     run(|| {
         let small = Builder::new().stack_size(DOCUMENTED);
         assert_eq!(small.spawn(|| 1).unwrap().join().unwrap(), 1);
@@ -236,7 +234,7 @@ fn panics_survive(test: &str, bytes: usize, in_use: usize) -> bool {
     ["coroutines", "generators"].iter().all(|kind| {
         [0, 30, 31, 32].iter().all(|first| {
             let output = in_another_process(test, &format!("{kind} {bytes} {in_use} {first}"));
-            let text = output_of(&output);
+            let text = output.text;
             let survived = output.status.success() && text.contains("survived");
             if survived {
                 assert!(text.contains("stack backtrace"), "{text}");
@@ -347,15 +345,6 @@ fn call_witness() {
     }
 }
 
-fn no_core_dump() {
-    let none = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: it reads the limit and touches no memory of ours.
-    unsafe { libc::setrlimit(libc::RLIMIT_CORE, &none) };
-}
-
 #[inline(never)]
 fn recurse(depth: u64) -> u64 {
     let frame = black_box([depth; 16]);
@@ -404,7 +393,7 @@ fn assert_ends_the_process(test: &str, overflows: impl FnOnce(&'static str)) {
     }
     for way in WAYS {
         let output = in_another_process(test, way);
-        let (text, signal) = (output_of(&output), output.status.signal());
+        let (text, signal) = (output.text, output.status.signal());
         let by_signal = [libc::SIGSEGV, libc::SIGABRT].map(Some).contains(&signal);
         assert!(by_signal, "{way}: {}, {text}", output.status);
         assert!(text.contains("neighbours intact"), "{way}: {text}");

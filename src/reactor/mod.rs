@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::Errno;
 
 use crate::generator::raw::Raw;
 
@@ -160,6 +161,27 @@ impl Reactor {
     pub(crate) fn has_more(&self) -> bool {
         self.has_more.get()
     }
+}
+
+/// After a look that has failed: an interruption, an end of the time, and a shortage pass, so the
+/// loop looks again.
+///
+/// # Panics
+/// What has failed will fail again, as when a seccomp(2) filter refuses the call, or somebody has
+/// closed our descriptor. A loop that looked again would do so for ever, and wake nobody.
+#[cold]
+fn assert_passes(call: &str, error: Errno) {
+    const PASSES: [Errno; 5] = [
+        Errno::INTR,
+        Errno::TIME,
+        Errno::AGAIN,
+        Errno::BUSY,
+        Errno::NOMEM,
+    ];
+    assert!(
+        PASSES.contains(&error),
+        "{call} fails, so nothing can be waited for any more: {error}"
+    );
 }
 
 pub(crate) struct Waits<'a>(&'a Reactor);

@@ -17,7 +17,7 @@ use rustix::io::Errno;
 
 use crate::generator::raw::Raw;
 
-use super::{Direction, Source};
+use super::{Direction, Source, assert_passes};
 
 /// What the kernel hands over at once: about as many as have their turn before the next look, so
 /// that what a wake has touched is still in the cache when its coroutine runs.
@@ -104,14 +104,20 @@ impl Poll {
         if let Some(precise) = timeout.filter(|timeout| timeout.tv_nsec % 1_000_000 != 0) {
             // What epoll_wait would round to milliseconds.
             let mut epoll = [PollFd::new(&self.epoll, PollFlags::IN)];
-            if rustix::event::poll(&mut epoll, Some(&precise)) == Ok(0) {
-                return false;
+            match rustix::event::poll(&mut epoll, Some(&precise)) {
+                Ok(0) => return false,
+                Ok(_) => {}
+                Err(error) => assert_passes("ppoll", error),
             }
             timeout = Some(Timespec::default());
         }
-        // An error is an interrupted sleep; the loop looks again.
-        let told = epoll::wait(&self.epoll, &mut events[..], timeout.as_ref());
-        let told = told.map(|(told, _)| told).unwrap_or_default();
+        let told = match epoll::wait(&self.epoll, &mut events[..], timeout.as_ref()) {
+            Ok((told, _)) => told,
+            Err(error) => {
+                assert_passes("epoll_wait", error);
+                Default::default()
+            }
+        };
         let is_full = told.len() == EVENTS;
         for event in told {
             let (flags, at) = (event.flags, event.data.u64());

@@ -14,8 +14,11 @@ use std::time::Duration;
 
 use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
 use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue};
+use rustix::io::Errno;
 
 use crate::generator::raw::Raw;
+
+use super::assert_passes;
 
 /// What one look submits; more are submitted in between.
 const SUBMISSIONS: u32 = 256;
@@ -155,20 +158,24 @@ impl Uring {
         let count = submissions.len();
         let asks = submissions.taskrun() || submissions.cq_overflow();
         drop(submissions);
-        // An error is an interrupted or timed-out sleep, or a shortage that the
-        // kernel asks to be met with by taking completions; so we go on.
-        if timeout != Some(Duration::ZERO) && completions.is_empty() {
+        let entered = if timeout != Some(Duration::ZERO) && completions.is_empty() {
             let timeout = timeout.map(Timespec::from);
             let mut args = SubmitArgs::new();
             if let Some(timeout) = &timeout {
                 args = args.timespec(timeout);
             }
-            let _ = submitter.submit_with_args(1, &args);
+            submitter.submit_with_args(1, &args)
         } else if count > 0 || asks {
             let flags = EnterFlags::GETEVENTS.bits();
             let count = u32::try_from(count).unwrap_or(u32::MAX);
             // SAFETY: it submits entries that were pushed, and has no argument.
-            let _ = unsafe { submitter.enter::<libc::sigset_t>(count, 0, flags, None) };
+            unsafe { submitter.enter::<libc::sigset_t>(count, 0, flags, None) }
+        } else {
+            Ok(0)
+        };
+        if let Err(error) = entered {
+            let error = Errno::from_io_error(&error).unwrap_or(Errno::IO);
+            assert_passes("io_uring_enter", error);
         }
         completions.sync();
         for completion in completions {

@@ -31,10 +31,12 @@ pub fn child(test: &str) -> Command {
 
 /// Runs `test` of this file alone, in another process.
 pub fn child_output(test: &str, variables: &[(&str, &str)]) -> Output {
-    let output = child(test)
-        .envs(variables.iter().copied())
-        .output()
-        .unwrap();
+    output_of(child(test).envs(variables.iter().copied()))
+}
+
+/// Runs a [`child`] to its end.
+pub fn output_of(command: &mut Command) -> Output {
+    let output = command.output().unwrap();
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     Output {
@@ -58,4 +60,14 @@ pub fn alone(test: &str, variables: &[(&str, &str)], f: impl FnOnce()) {
     let Output { status, text, .. } = child_output(test, variables);
     assert!(status.success(), "{status}\n{text}");
     assert!(text.contains("1 passed"), "{text}");
+}
+
+/// Lets this process die without a core file in the build directory.
+pub fn no_core_dump() {
+    let none = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: it reads the limit and touches no memory of ours.
+    unsafe { libc::setrlimit(libc::RLIMIT_CORE, &none) };
 }
