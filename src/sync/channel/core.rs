@@ -303,11 +303,7 @@ impl<T> Chan<T> {
     fn wait_to_send(&self, item: T, caller: Caller<'_>) -> Result<(), SendError<T>> {
         let at = Location::caller();
         let scheduler = caller.needed("a send that has to wait");
-        let settle = Settle(self);
-        let left = (self.sending).wait(scheduler, Tag::Plain, Some(item), &Room(self), at);
-        // Whoever has served it has seen to those behind.
-        std::mem::forget(settle);
-        match left {
+        match (self.sending).wait(scheduler, Tag::Plain, Some(item), &Room(self), at) {
             None => Ok(()),
             Some(item) => Err(SendError(item)),
         }
@@ -410,15 +406,6 @@ impl<T> Chan<T> {
             capacity => write!(f, "the channel of capacity {capacity}")?,
         }
         write!(f, " made at {}", self.made_at)
-    }
-}
-
-/// Lets those go on who stand behind a sender that goes away.
-struct Settle<'a, T>(&'a Chan<T>);
-
-impl<T> Drop for Settle<'_, T> {
-    fn drop(&mut self) {
-        self.0.settle();
     }
 }
 
