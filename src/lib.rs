@@ -160,6 +160,8 @@ mod runtime;
 mod scheduler;
 #[allow(unsafe_code)]
 mod scope;
+#[allow(unsafe_code)]
+mod sigaction;
 pub mod signal;
 #[allow(unsafe_code)]
 mod sigquit;

@@ -15,7 +15,9 @@ use std::ffi::c_int;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use std::{hint, mem, ptr};
+use std::{hint, ptr};
+
+use crate::sigaction;
 
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -91,11 +93,7 @@ impl Drop for Listener {
 
 /// What is done at the signal.
 fn action() -> usize {
-    // SAFETY: integers and pointers that may be null.
-    let mut action: libc::sigaction = unsafe { mem::zeroed() };
-    // SAFETY: only reads the present action.
-    unsafe { libc::sigaction(libc::SIGQUIT, ptr::null(), &mut action) };
-    action.sa_sigaction
+    sigaction::present(libc::SIGQUIT).map_or(libc::SIG_DFL, |action| action.sa_sigaction)
 }
 
 fn is_ours() -> bool {
@@ -108,15 +106,9 @@ pub(crate) fn is_handler(action: usize) -> bool {
 }
 
 fn set_action(handler: usize) {
-    // SAFETY: integers and pointers that may be null; the handler does only what a
-    // handler may.
-    unsafe {
-        let mut action: libc::sigaction = mem::zeroed();
-        action.sa_sigaction = handler;
-        action.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
-        libc::sigemptyset(&mut action.sa_mask);
-        libc::sigaction(libc::SIGQUIT, &action, ptr::null_mut());
-    }
+    let flags = libc::SA_RESTART | libc::SA_ONSTACK;
+    // SAFETY: it is the default, or `on_quit`, which does only what a handler may.
+    let _ = unsafe { sigaction::handle(libc::SIGQUIT, handler, flags) };
 }
 
 extern "C" fn on_quit(_: c_int) {

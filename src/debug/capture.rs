@@ -21,9 +21,10 @@ use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
-use std::{mem, ptr, thread};
+use std::{ptr, thread};
 
 use crate::overflow::{self, COROUTINES, RESCUE, altstack};
+use crate::sigaction::{self, Handler};
 use crate::stack_trace::{DEEPEST, Trace, walk_interrupted};
 
 const SIGNAL: c_int = libc::SIGURG;
@@ -145,17 +146,10 @@ fn thread_id() -> c_int {
 fn install() {
     let _ = RESCUE.set(rescue);
     BEFORE.get_or_init(|| {
-        // SAFETY: integers and pointers that may be null.
-        let mut before: libc::sigaction = unsafe { mem::zeroed() };
-        // SAFETY: the handler does only what a handler may.
-        unsafe {
-            let mut action: libc::sigaction = mem::zeroed();
-            action.sa_sigaction = on_signal as overflow::Handler as usize;
-            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
-            libc::sigemptyset(&mut action.sa_mask);
-            libc::sigaction(SIGNAL, &action, &mut before);
-        }
-        before
+        let flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
+        // SAFETY: with these arguments; the handler does only what a handler may.
+        let before = unsafe { sigaction::handle(SIGNAL, on_signal as Handler as usize, flags) };
+        before.expect("a signal")
     });
 }
 
@@ -165,7 +159,7 @@ extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, context: *mut
         && change(WANTED, AT_WORK);
     if !is_ours {
         if let Some(before) = BEFORE.get() {
-            overflow::call_handler(before, signal, info, context);
+            sigaction::call_handler(before, signal, info, context);
         }
         return;
     }

@@ -12,13 +12,12 @@ mod message;
 
 use std::ffi::c_int;
 use std::fmt::{self, Write};
-use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::{mem, ptr};
 
 use message::Message;
 
+use crate::sigaction::{self, Handler};
 use crate::stack::{self, Found};
 
 /// What the layers above know about who runs. Called in a signal handler: no locks,
@@ -49,9 +48,6 @@ pub(crate) static RESCUE: OnceLock<fn()> = OnceLock::new();
 
 const SIGNALS: [c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
 
-/// What a signal is handled by, with `SA_SIGINFO`.
-pub(crate) type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut libc::c_void);
-
 /// Sees to it that an overflow on this thread is told. If there is no memory for a
 /// signal stack, it still ends the process, without a message.
 pub(crate) fn watch_thread() {
@@ -65,28 +61,16 @@ static BEFORE: OnceLock<[libc::sigaction; 2]> = OnceLock::new();
 fn install() {
     BEFORE.get_or_init(|| {
         // Told before, so that no fault finds the handler without them.
-        SIGNALS.map(|signal| {
-            let mut before = MaybeUninit::<libc::sigaction>::zeroed();
-            // SAFETY: only reads the present action.
-            unsafe {
-                libc::sigaction(signal, ptr::null(), before.as_mut_ptr());
-                before.assume_init()
-            }
-        })
+        SIGNALS.map(|signal| sigaction::present(signal).expect("a signal"))
     });
     static INSTALLED: AtomicBool = AtomicBool::new(false);
     if INSTALLED.swap(true, Ordering::AcqRel) {
         return;
     }
     for signal in SIGNALS {
-        // SAFETY: the handler does only what a handler may.
-        unsafe {
-            let mut action: libc::sigaction = mem::zeroed();
-            action.sa_sigaction = on_fault as Handler as usize;
-            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-            libc::sigemptyset(&mut action.sa_mask);
-            libc::sigaction(signal, &action, ptr::null_mut());
-        }
+        let flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+        // SAFETY: with these arguments; the handler does only what a handler may.
+        let _ = unsafe { sigaction::handle(signal, on_fault as Handler as usize, flags) };
     }
 }
 
@@ -164,7 +148,7 @@ fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void
     let Some(before) = BEFORE.get().map(|before| &before[at]) else {
         return;
     };
-    if call_handler(before, signal, info, context) {
+    if sigaction::call_handler(before, signal, info, context) {
         return;
     }
     // The default, once we have returned: the faulting instruction is tried again, and
@@ -176,30 +160,6 @@ fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void
             libc::raise(signal);
         }
     }
-}
-
-/// Calls an earlier handler with what another one was called with. False if there was
-/// none.
-pub(crate) fn call_handler(
-    before: &libc::sigaction,
-    signal: c_int,
-    info: *mut libc::siginfo_t,
-    context: *mut libc::c_void,
-) -> bool {
-    let handler = before.sa_sigaction;
-    if handler == libc::SIG_DFL || handler == libc::SIG_IGN {
-        return false;
-    }
-    if before.sa_flags & libc::SA_SIGINFO != 0 {
-        // SAFETY: it was installed as a handler with these arguments.
-        let handler: Handler = unsafe { mem::transmute(handler) };
-        handler(signal, info, context);
-    } else {
-        // SAFETY: it was installed as a handler with this argument.
-        let handler: extern "C" fn(c_int) = unsafe { mem::transmute(handler) };
-        handler(signal);
-    }
-    true
 }
 
 /// A register of the thread that a signal has interrupted.

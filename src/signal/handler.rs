@@ -7,9 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
-use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,7 +15,7 @@ use signal_hook::SigId;
 use signal_hook::consts::FORBIDDEN;
 use signal_hook::low_level::{emulate_default_handler, register, unregister};
 
-use crate::sigquit;
+use crate::{sigaction, sigquit};
 
 /// How many listen to each signal that was ever listened to.
 static LISTENERS: Mutex<BTreeMap<i32, Arc<AtomicUsize>>> = Mutex::new(BTreeMap::new());
@@ -69,7 +67,9 @@ impl Listener {
         count.fetch_add(1, Ordering::SeqCst);
         // What fails from here on drops, and so ends, what has begun.
         let listener = Listener { signal, id, count };
-        use_signal_stack(signal)?;
+        // Which std gives to each of its threads: a coroutine's own may be too small for what
+        // the kernel saves.
+        sigaction::use_signal_stack(signal)?;
         Ok(listener)
     }
 
@@ -110,33 +110,8 @@ fn end_by(signal: i32) {
     }
 }
 
-fn action(signal: i32) -> io::Result<libc::sigaction> {
-    let mut action = MaybeUninit::uninit();
-    // SAFETY: with no new action the call only writes the present one.
-    let done = unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) };
-    if done != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: it has succeeded, so it has written it.
-    Ok(unsafe { action.assume_init() })
-}
-
 /// Whether it does what it does by default, here or in the system.
 fn is_default(signal: i32) -> io::Result<bool> {
-    let action = action(signal)?.sa_sigaction;
+    let action = sigaction::present(signal)?.sa_sigaction;
     Ok(action == libc::SIG_DFL || sigquit::is_handler(action))
-}
-
-/// Lets the handler run on the thread's signal stack, which std gives to each of
-/// its threads: a coroutine's own may be too small for what the kernel saves.
-fn use_signal_stack(signal: i32) -> io::Result<()> {
-    let mut action = action(signal)?;
-    action.sa_flags |= libc::SA_ONSTACK;
-    // SAFETY: the handler stays the one that is installed, which does not care
-    // for the stack that it runs on.
-    let done = unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
-    if done != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
 }
