@@ -323,16 +323,14 @@ impl<T> JoinHandle<T> {
         task.set(flag::DETACHED);
         task.joiner.set(Joiner::None);
         if let Some(Err(JoinError::Panicked(payload))) = self.inner.claim() {
-            if task.siblings().is_none() {
-                if let Some(scheduler) = scheduler::current() {
-                    scheduler.saw_unjoined(task, crate::unwind::message(&*payload));
-                }
-                log::error!(
-                    "coroutine {} panicked and nobody joined it: {}",
-                    crate::snapshot::title(task),
-                    crate::unwind::message(&*payload)
-                );
+            let text = crate::unwind::message(&*payload);
+            if let Some(scheduler) = scheduler::current() {
+                scheduler.saw_unjoined(task, text);
             }
+            log::error!(
+                "coroutine {} panicked and nobody joined it: {text}",
+                crate::snapshot::title(task)
+            );
             crate::unwind::drop_quietly(payload);
         }
     }
