@@ -7,35 +7,16 @@ use std::rc::Rc;
 use corobin::GeneratorState::{Complete, Yielded};
 use corobin::{Generator, Yielder};
 
+#[path = "common/sizes.rs"]
+mod sizes;
+use sizes::{Page, dive, is_aligned};
+
 #[derive(Debug, PartialEq)]
 struct Nothing;
-
-#[derive(Clone, Debug, PartialEq)]
-#[repr(align(4096))]
-struct Page([u8; 4096]);
-
-fn is_aligned<T>(value: &T) -> bool {
-    (value as *const T).addr().is_multiple_of(align_of::<T>())
-}
 
 /// An unoptimised build copies large values many times on the generator's stack.
 fn roomy<Y, R, T>(f: impl FnOnce(&Yielder<Y, R>) -> T + 'static) -> Generator<Y, R, T> {
     Generator::with_stack_size(4 << 20, f).unwrap()
-}
-
-/// Calls itself until it has used that much of the stack; returns how much it was.
-fn dive(bytes: usize) -> usize {
-    fn deeper(top: usize, bytes: usize) -> usize {
-        let here = std::hint::black_box([0_u8; 256]);
-        let used = top - here.as_ptr().addr();
-        if used < bytes {
-            deeper(top, bytes).max(used)
-        } else {
-            used
-        }
-    }
-    let top = 0_u8;
-    deeper((&raw const top).addr(), bytes)
 }
 
 #[test]

@@ -4,6 +4,8 @@
 
 #[path = "common/child.rs"]
 mod child;
+#[path = "common/sizes.rs"]
+mod sizes;
 
 use std::hint::black_box;
 use std::os::unix::process::ExitStatusExt;
@@ -13,27 +15,13 @@ use std::time::Duration;
 use corobin::{Builder, Generator, Runtime, Yielder, park, run, scope, sleep, spawn, yield_now};
 
 use child::{child_output, is_child, no_core_dump};
+use sizes::{large_frame, recurse};
 
 const KIB: usize = 1 << 10;
 const SMALL: usize = 32 * KIB;
 
-#[inline(never)]
-fn recurse(depth: u64) -> u64 {
-    let frame = black_box([depth; 16]);
-    if black_box(depth) == u64::MAX {
-        return 0;
-    }
-    recurse(depth + 1) + frame.iter().sum::<u64>()
-}
-
 fn overflow() {
     black_box(recurse(1));
-}
-
-#[inline(never)]
-fn large_frame<const BYTES: usize>() {
-    let mut frame = [0_u8; BYTES];
-    black_box(&mut frame);
 }
 
 /// Runs `case` in another process, which must abort after one report with all of `texts`.

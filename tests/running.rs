@@ -10,20 +10,9 @@ use corobin::{Builder, JoinError, JoinHandle, Runtime, current, park, run, spawn
 mod trail;
 use trail::{Mark, Trail, entries, note};
 
-/// Calls itself until it has used that much of the stack; returns how much it was.
-fn dive(bytes: usize) -> usize {
-    fn deeper(top: usize, bytes: usize) -> usize {
-        let here = std::hint::black_box([0_u8; 256]);
-        let used = top - here.as_ptr().addr();
-        if used < bytes {
-            deeper(top, bytes).max(used)
-        } else {
-            used
-        }
-    }
-    let top = 0_u8;
-    deeper((&raw const top).addr(), bytes)
-}
+#[path = "common/sizes.rs"]
+mod sizes;
+use sizes::dive;
 
 #[test]
 fn smoke() {

@@ -15,6 +15,10 @@ use corobin::{
 mod virtual_time;
 use virtual_time::in_virtual_time;
 
+#[path = "common/sizes.rs"]
+mod sizes;
+use sizes::{Page, is_aligned};
+
 const SECOND: Duration = Duration::from_secs(1);
 
 thread_local!(static SEEN: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) });
@@ -56,14 +60,6 @@ impl Drop for Hydra {
             panic_any(Hydra(self.0 - 1));
         }
     }
-}
-
-#[derive(Clone, Copy)]
-#[repr(align(4096))]
-struct Page([u8; 4096]);
-
-fn is_aligned<T>(value: &T) -> bool {
-    (value as *const T).addr().is_multiple_of(align_of::<T>())
 }
 
 fn everything_still_works() {

@@ -9,13 +9,9 @@ use corobin::{
     timeout, to_thread, yield_now,
 };
 
-#[derive(Clone, Copy)]
-#[repr(align(4096))]
-struct Page([u8; 4096]);
-
-fn is_aligned<T>(value: &T) -> bool {
-    (value as *const T).addr().is_multiple_of(align_of::<T>())
-}
+#[path = "common/sizes.rs"]
+mod sizes;
+use sizes::{Page, is_aligned};
 
 /// Counts who holds it, is as large as asked for, and knows when it was damaged.
 struct Load<const SIZE: usize> {

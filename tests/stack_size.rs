@@ -4,6 +4,8 @@
 
 #[path = "common/child.rs"]
 mod child;
+#[path = "common/sizes.rs"]
+mod sizes;
 
 use std::cell::Cell;
 use std::hint::black_box;
@@ -17,6 +19,7 @@ use corobin::{
 };
 
 use child::{Output, child_output, no_core_dump};
+use sizes::{large_frame, recurse};
 
 const CASE: &str = "COROBIN_TEST_CASE";
 const KIB: usize = 1 << 10;
@@ -343,22 +346,6 @@ fn call_witness() {
             assert_eq!(libc::sigaction(signal, &action, std::ptr::null_mut()), 0);
         }
     }
-}
-
-#[inline(never)]
-fn recurse(depth: u64) -> u64 {
-    let frame = black_box([depth; 16]);
-    if black_box(depth) == u64::MAX {
-        return 0;
-    }
-    let below = recurse(depth + 1);
-    below + frame.iter().sum::<u64>()
-}
-
-#[inline(never)]
-fn large_frame<const BYTES: usize>() {
-    let mut frame = [0_u8; BYTES];
-    black_box(&mut frame);
 }
 
 /// The ways to use too much, by name.
