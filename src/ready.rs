@@ -137,8 +137,7 @@ impl<T: Default> ReadyQueue<T> {
         let Some(item) = item() else {
             return false;
         };
-        // SAFETY: as in `fill`; nobody has a reference to a slot.
-        unsafe { *self.slot(self.tail.get()) = item };
+        self.fill(|slot| *slot = item);
         self.tail.set(self.after(self.tail.get()));
         true
     }

@@ -18,17 +18,17 @@ pub(super) fn beyond_limit(base: usize) -> Option<HighWater> {
     let size = (base - stack.bottom) / page * page;
     let beyond = (base - size / 5 * 4) / page * page;
     let tell_tale = beyond.checked_sub(page).filter(|&at| at >= stack.bottom)?;
-    lowest_touched(tell_tale, 1)??;
+    lowest_touched(tell_tale, 1)?;
     let pages = (base / page * page - stack.bottom) / page;
-    let lowest = lowest_touched(stack.bottom, pages)??;
+    let lowest = lowest_touched(stack.bottom, pages)?;
     let used = (base - lowest).min(size);
     Some(HighWater { used, size })
 }
 
-/// The lowest of `pages` pages that is in memory. `None` if the kernel does not tell.
-fn lowest_touched(start: usize, pages: usize) -> Option<Option<usize>> {
-    let first = stack::touched(start, pages)?.position(|touched| touched);
-    Some(first.map(|index| start + index * page_size()))
+/// The lowest of `pages` pages that is in memory. `None` if none is, or the kernel does not tell.
+fn lowest_touched(start: usize, pages: usize) -> Option<usize> {
+    let index = stack::touched(start, pages)?.position(|touched| touched)?;
+    Some(start + index * page_size())
 }
 
 /// Gives back what lies well below the stack pointer `here`, so that the next
@@ -42,7 +42,7 @@ pub(super) fn forget_below(here: usize) {
     let page = page_size();
     let end = (here - MARGIN.min(here)) / page * page;
     // Only where it is worth a system call.
-    if end < stack.bottom + page || !matches!(lowest_touched(end - page, 1), Some(Some(_))) {
+    if end < stack.bottom + page || lowest_touched(end - page, 1).is_none() {
         return;
     }
     let bytes = end - stack.bottom;

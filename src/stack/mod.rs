@@ -162,16 +162,15 @@ impl StackClass {
     pub(crate) fn take(&self) -> io::Result<Stack> {
         let mut regions = self.regions.borrow_mut();
         if let Some(low) = regions.free.pop() {
-            let entry = regions.entry_of(low);
+            let (entry, index) = regions.entry_of(low);
             entry.used += 1;
-            let index = entry.region.index_of(low).expect("a stack of this region");
             return Ok(self.stack(low, index));
         }
         if regions.fresh.is_none() {
             regions.map(self.shape, self.first)?;
         }
         let start = regions.fresh.expect("a region was just mapped");
-        let entry = regions.entry_of(start);
+        let (entry, _) = regions.entry_of(start);
         let (low, index) = (entry.region.low(entry.opened), entry.opened);
         entry.opened += 1;
         entry.used += 1;
@@ -192,8 +191,7 @@ impl StackClass {
     /// nothing is used that lies more than a page below the base.
     pub(crate) unsafe fn shed(&self, low: usize, base: usize) {
         let mut regions = self.regions.borrow_mut();
-        let entry = regions.entry_of(low);
-        let index = entry.region.index_of(low).expect("a stack of this region");
+        let (entry, index) = regions.entry_of(low);
         // SAFETY: as the caller says.
         unsafe { entry.region.discard_below(index, base) };
     }
@@ -208,13 +206,12 @@ impl StackClass {
         let mut regions = self.regions.borrow_mut();
         let mut lows: Vec<usize> = stacks.into_iter().map(|stack| stack.low()).collect();
         for &low in &lows {
-            regions.entry_of(low).used -= 1;
+            regions.entry_of(low).0.used -= 1;
         }
         regions.drop_unused();
         lows.retain(|&low| regions.find(low).is_some());
         for &low in &lows {
-            let entry = regions.entry_of(low);
-            let index = entry.region.index_of(low).expect("a stack of this region");
+            let (entry, index) = regions.entry_of(low);
             // SAFETY: the caller says that nothing on the stack is used.
             unsafe { entry.region.discard(index) };
         }
@@ -254,15 +251,16 @@ impl Regions {
         Ok(())
     }
 
-    fn find(&self, low: usize) -> Option<usize> {
+    /// The place of the region that a stack lies in, and of the stack in there.
+    fn find(&self, low: usize) -> Option<(usize, usize)> {
         let after = self.list.partition_point(|e| e.region.low(0) <= low);
         let at = after.checked_sub(1)?;
-        self.list[at].region.index_of(low).map(|_| at)
+        Some((at, self.list[at].region.index_of(low)?))
     }
 
-    fn entry_of(&mut self, low: usize) -> &mut Entry {
-        let at = self.find(low).expect("a stack of this class");
-        &mut self.list[at]
+    fn entry_of(&mut self, low: usize) -> (&mut Entry, usize) {
+        let (at, index) = self.find(low).expect("a stack of this class");
+        (&mut self.list[at], index)
     }
 
     fn drop_unused(&mut self) {
