@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
-use crate::frames::{Frame, Kind};
+use crate::frames;
 use crate::inbox::Door;
 use crate::scheduler::{self, Message, Scheduler};
 use crate::suspend;
@@ -46,7 +46,7 @@ fn block_coroutine<F: Future>(
     suspend::checkpoint(scheduler);
     // We know the scheduler and the coroutine, so no generator may be left in
     // here, which a future that polls with a yielder could do.
-    Frame::new(Kind::Wait).enter(|| poll_to_end(scheduler, future, at))
+    frames::staying(|| poll_to_end(scheduler, future, at))
 }
 
 fn poll_to_end<F: Future>(

@@ -179,6 +179,12 @@ fn any(top: Top, is: impl Fn(&Frame) -> bool) -> bool {
     false
 }
 
+/// Runs code of the user's while a frame of ours holds the scheduler: a generator cannot be left
+/// inside, and go on in another run.
+pub(crate) fn staying<R>(f: impl FnOnce() -> R) -> R {
+    Frame::new(Kind::Wait).enter(f)
+}
+
 /// Enters another stack with `f`, where no panic of the caller is seen.
 #[inline(always)]
 pub(crate) fn entering<R>(f: impl FnOnce() -> R) -> R {

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use crate::frames;
 use crate::inbox::Door;
 use crate::scheduler::{self, Message, Scheduler};
 use crate::suspend;
@@ -103,7 +104,8 @@ where
     // which the job sets last; nothing unwinds in between. A job that is never
     // run is dropped by `submit`, before that returns.
     let job: Job = unsafe { mem::transmute(job) };
-    scheduler.threads.submit(job)?;
+    // If there is no thread it drops what is the user's; if there are too few it logs.
+    frames::staying(|| scheduler.threads.submit(job))?;
     scheduler.jobs.set(scheduler.jobs.get() + 1);
     while !place.done.load(Ordering::Acquire) {
         suspend::park_deaf(scheduler, &"a blocking call on another thread", at);

@@ -101,6 +101,35 @@ fn a_logger_that_suspends_does_not_let_a_cancel_unwind_a_scope_that_has_children
     assert!(scope_with_two_panics(true));
 }
 
+/// With a scoped thread-local, of which there are crates, a logger may have a yielder.
+#[test]
+fn a_logger_does_not_leave_a_generator_inside_of_a_scope_that_has_children() {
+    thread_local! {
+        static YIELDER: Cell<*const Yielder<u32>> = const { Cell::new(std::ptr::null()) };
+    }
+    on_log(|record| {
+        if record.level() == log::Level::Error {
+            // SAFETY: the body that has set it is not left before it is null again.
+            let y = unsafe { YIELDER.get().as_ref() };
+            y.unwrap().yield_(1);
+        }
+    });
+    let body = |y: &Yielder<u32>| {
+        YIELDER.set(y);
+        let caught = catch_unwind(|| {
+            scope(|s| {
+                let bad = s.spawn(|| panic!("first"));
+                shield(|| bad.join().unwrap());
+            });
+        });
+        YIELDER.set(std::ptr::null());
+        assert!(caught.is_err());
+        y.yield_(2);
+    };
+    let numbers = run(|| Generator::new(body).collect::<Vec<_>>());
+    assert_eq!(numbers, [2]);
+}
+
 #[test]
 fn a_logger_that_panics_at_each_panic_of_many_children_ends_nothing_else() {
     on_log(|_| panic!("the disk is full"));

@@ -13,6 +13,7 @@ use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 
+use crate::frames;
 use crate::reactor::{Backend, Direction, Source};
 use crate::scheduler::{self, Scheduler};
 use crate::spawn::{JoinHandle, spawn};
@@ -153,7 +154,7 @@ impl Registration {
         if let Some(error) = lookout.error.take() {
             return Err(error);
         }
-        lookout.leave(waker);
+        frames::staying(|| lookout.leave(waker));
         if lookout.has_companion() {
             return Ok(());
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 
 use crate::block_on::Latch;
+use crate::frames;
 use crate::io::Async;
 use crate::scheduler::Scheduler;
 
@@ -38,7 +39,9 @@ impl Exit {
                 // Never read from, so it need not be non-blocking.
                 Ok(fd) => Exit::Pidfd(Async::new_nonblocking(fd)),
                 Err(error) => {
-                    log::debug!("a thread waits for process {id}: no pidfd: {error}");
+                    frames::staying(|| {
+                        log::debug!("a thread waits for process {id}: no pidfd: {error}");
+                    });
                     Exit::Thread(watch_on_thread(scheduler, pid)?)
                 }
             };

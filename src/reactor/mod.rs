@@ -20,6 +20,7 @@ use std::time::Duration;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 
+use crate::frames;
 use crate::generator::raw::Raw;
 
 pub(crate) use poll::Poll;
@@ -118,7 +119,7 @@ impl Reactor {
         };
         let backend = self.backend.get_or_init(|| backend);
         // A logger may use descriptors itself: it finds the backend made.
-        log::debug!("descriptors are awaited with {name} ({:?})", self.wanted);
+        frames::staying(|| log::debug!("descriptors are awaited with {name} ({:?})", self.wanted));
         Ok(backend)
     }
 

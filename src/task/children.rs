@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use crate::frames::{Frame, Kind};
+use crate::frames::{self, Frame, Kind};
 use crate::generator::raw::Raw;
 use crate::unwind::{Payload, drop_quietly, message, quietly};
 
@@ -74,13 +74,15 @@ impl Children {
         }
         drop(panic);
         // A scope that unwound here would leave children that borrow from it.
-        quietly(|| {
-            log::error!(
-                "one more panic in a scope that has one: {}",
-                message(&*payload)
-            );
+        frames::staying(|| {
+            quietly(|| {
+                log::error!(
+                    "one more panic in a scope that has one: {}",
+                    message(&*payload)
+                );
+            });
+            drop_quietly(payload);
         });
-        drop_quietly(payload);
     }
 
     pub(crate) fn take_panic(&self) -> Option<Payload> {
