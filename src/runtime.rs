@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::debug;
+use crate::frames;
 use crate::generator::raw::RawPool;
 use crate::metrics::Metrics;
 use crate::probe::Probe;
@@ -197,8 +198,9 @@ impl Runtime {
             scheduler::current().is_none(),
             "run inside of a runtime: one thread runs one; use spawn, or run on another thread"
         );
-        let outcome =
-            scheduler::run(&self.config, self.probes(), f, at).map_err(RunError::NoStack)?;
+        // They may log, and a generator left there could go on inside of a runtime.
+        let probes = frames::staying(|| self.probes());
+        let outcome = scheduler::run(&self.config, probes, f, at).map_err(RunError::NoStack)?;
         let deadlock = outcome.deadlock.map(RunError::Deadlock);
         let main = outcome.main;
         match (main.claim(), deadlock) {
