@@ -93,7 +93,10 @@ impl<T: 'static> CoroutineLocal<T> {
     fn value_or(&'static self, init: impl FnOnce() -> T) -> Rc<dyn Any> {
         match self.try_value_or(init) {
             Some(value) => value,
-            None => panic!("a coroutine_local is used in or after its own destruction"),
+            None => panic!(
+                "a coroutine_local is used in or after its own destruction; try_with gives an error \
+                 instead"
+            ),
         }
     }
 

@@ -121,7 +121,7 @@ impl Workers {
         if count == 0 {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                "no workers: there must be at least one",
+                "0 workers: ask for at least one",
             ));
         }
         let build = Arc::new(build);
@@ -175,7 +175,7 @@ impl Workers {
     pub fn on(&self, i: usize) -> Handle {
         match self.workers.get(i) {
             Some(worker) => worker.handle.clone(),
-            None => panic!("there is no worker {i}: there are {}", self.count()),
+            None => panic!("there is no worker {i}: the last is {}", self.count() - 1),
         }
     }
 

@@ -64,7 +64,7 @@ fn none_is_an_error_and_a_number_too_large_panics() {
     let panic = catch_unwind(AssertUnwindSafe(|| workers.on(1))).unwrap_err();
     assert_eq!(
         panic.downcast_ref::<String>().unwrap(),
-        "there is no worker 1: there are 1"
+        "there is no worker 1: the last is 0"
     );
 }
 

@@ -211,7 +211,7 @@ impl<Y: 'static, R: 'static, T: 'static> Generator<Y, R, T> {
             State::New => self.resume_with(None),
             State::Complete => panic!("start: the generator has completed"),
             State::Running => panic!("start: the generator is running"),
-            State::Suspended => panic!("start: the generator was started before"),
+            State::Suspended => panic!("start: the generator was started before; call send"),
         }
     }
 

@@ -274,7 +274,7 @@ pub(crate) fn page_size() -> usize {
 pub(crate) fn too_big() -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidInput,
-        "the stack size is larger than the address space",
+        "the stack size is larger than the address space; the limit is 64 TiB",
     )
 }
 

@@ -44,7 +44,10 @@ use super::SendError;
 #[must_use]
 #[track_caller]
 pub fn broadcast<T: Clone>(capacity: usize) -> (BroadcastSender<T>, BroadcastReceiver<T>) {
-    assert!(capacity > 0, "a broadcast channel keeps at least one item");
+    assert!(
+        capacity > 0,
+        "broadcast(0): the capacity must be at least 1"
+    );
     let station = Rc::new(Station {
         capacity,
         items: RefCell::default(),

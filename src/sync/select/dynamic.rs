@@ -78,7 +78,10 @@ impl<'a> Select<'a> {
     /// There is none with this index.
     pub fn remove(&mut self, index: usize) {
         let handle = self.handles.get_mut(index).and_then(Option::take);
-        assert!(handle.is_some(), "no operation with index {index}");
+        assert!(
+            handle.is_some(),
+            "Select::remove: there is no operation with index {index}"
+        );
     }
 
     /// Waits until one of the operations can take place.
@@ -369,7 +372,7 @@ impl SelectedOperation<'_> {
         let chan = receiver.chan();
         assert!(
             self.chan == Side::receives(chan),
-            "this receiver was not selected"
+            "this receiver was not selected: SelectedOperation::index says which operation was"
         );
         if let Some(waited) = &self.waited {
             waited.lay_out();
@@ -392,7 +395,7 @@ impl SelectedOperation<'_> {
         let chan = sender.chan();
         assert!(
             self.chan == Side::sends(chan),
-            "this sender was not selected"
+            "this sender was not selected: SelectedOperation::index says which operation was"
         );
         // The claim has its turn.
         self.waited = None;
