@@ -64,8 +64,8 @@ where
 
 /// All coroutines of the runtime that runs the caller, itself included.
 ///
-/// Not a suspension point. What is asked first reads the program's debug
-/// information, some hundred milliseconds; after that a coroutine takes microseconds.
+/// Not a suspension point. The first call reads the program's debug information, which
+/// takes some hundred milliseconds; later ones take microseconds for each coroutine.
 ///
 /// # Panics
 /// Outside of a runtime.
@@ -158,10 +158,9 @@ impl Runtime {
     /// Runs `f` as [`run`] does, and returns a deadlock as an error.
     ///
     /// # Errors
-    /// [`RunError::Deadlock`] when nothing can happen any more; it is the
-    /// outcome even if `f` catches its unwinding and returns a value, or has
-    /// returned before, and coroutines hang in a [`shield`](crate::shield) after it.
-    /// [`RunError::NoStack`] if the run could not begin.
+    /// [`RunError::Deadlock`] when nothing can happen any more: also if `f` catches
+    /// its unwinding and returns a value, and if `f` has returned but coroutines
+    /// hang in a [`shield`](crate::shield). [`RunError::NoStack`] if the run could not begin.
     ///
     /// # Panics
     /// With the panic of `f`, and inside of a runtime. The runtime is usable
@@ -365,8 +364,8 @@ impl RuntimeBuilder {
     /// - a stack of which more than 80 % were used.
     ///
     /// It also names the coroutine beside the message of a panic, and the times in a
-    /// [`snapshot`] are exact. Default: on if the environment variable `COROBIN_DEBUG`
-    /// is set and not `0`. It is asyncio's debug mode.
+    /// [`snapshot`] are exact. Default: off; but a `COROBIN_DEBUG` in the environment that is
+    /// neither empty nor `0` turns it on, whatever is set here. It is asyncio's debug mode.
     ///
     /// Each step then goes through the loop and costs about a microsecond. The
     /// backtrace comes from a signal, SIGURG, to the thread of the runtime: system calls
@@ -435,9 +434,9 @@ impl RuntimeBuilder {
     /// # Errors
     /// The kernel does not allow the [`IoBackend`] that is asked for.
     /// `InvalidInput` for a stack size of 0 or beyond the address space, for a
-    /// thread pool without threads, if `COROBIN_SEED` is asked for and is no
-    /// number, and for a trace whose file name tells no format. `NotFound` if the
-    /// folder of the trace is not there.
+    /// thread pool without threads, for a `COROBIN_SEED` that is no number where no
+    /// [`schedule_seed`](Self::schedule_seed) is set, and for a trace whose file name
+    /// tells no format. `NotFound` if the folder of the trace is not there.
     pub fn build(self) -> io::Result<Runtime> {
         RawPool::of_size(self.stack_size)?;
         RawPool::of_size(self.main_stack_size)?;

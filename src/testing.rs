@@ -6,12 +6,11 @@ use crate::runtime::{Runtime, SEED, seed_from_environment};
 use crate::scheduler;
 use crate::unwind::message;
 
-/// Runs `f` under virtual time and `iterations` different schedules, each in a
-/// runtime of its own; panics with the first seed for which `f` panics or
-/// deadlocks.
+/// Runs `f` under virtual time with the seeds from 0 to `iterations - 1`, each in a
+/// runtime of its own; panics with the first seed for which `f` panics or deadlocks.
 ///
-/// With `COROBIN_SEED=n` in the environment it runs that schedule only, which
-/// replays a failure.
+/// With `COROBIN_SEED=n` in the environment it runs that seed only, which replays a
+/// failure.
 ///
 /// # Panics
 /// With the failing seed and its message; inside of a runtime; if `COROBIN_SEED` is no
