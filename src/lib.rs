@@ -42,8 +42,8 @@
 //!
 //! # What to know
 //!
-//! - One thread runs one runtime, and nothing in it is `Send`: coroutines share
-//!   `Rc`, `Cell` and `&` freely.
+//! - One thread runs one runtime, and nothing in it needs to be `Send`: coroutines
+//!   share `Rc`, `Cell` and `&` freely.
 //! - Only a call documented as a *suspension point* can switch. Between two of
 //!   them no other coroutine runs, so no lock is needed there; [`sync`] has some
 //!   for where one is, and channels. Every suspension point first raises a pending
@@ -93,12 +93,14 @@
 //!
 //! The traits are for [`net::TcpStream`], [`net::UnixStream`] and their halves;
 //! [`block_on()`] runs the futures, and only its coroutine waits. Such a read or write
-//! raises no cancel ([`block_on()`] does), ignores what `set_read_timeout`,
-//! `set_write_timeout` and `set_nonblocking` say, and does not wait: where it would have to,
-//! another coroutine calls the waker. (Once the main coroutine has ended there is no other
-//! one, and what a shield or a destructor still polls waits in place.) That other one waits
-//! for as long as the stream lives, even if the future is gone: until then there is no deadlock.
-//! Outside of a runtime what would have to wait panics.
+//!
+//! - raises no cancel; [`block_on()`] does;
+//! - ignores `set_read_timeout`, `set_write_timeout` and `set_nonblocking`;
+//! - never waits: where it would have to, a helper coroutine waits for the socket and then
+//!   calls the waker. The helper waits even if the future is gone, until the stream is ready or
+//!   dropped; meanwhile no deadlock is reported. Once the main coroutine has ended there are no helpers:
+//!   what a shield or a destructor still polls waits in place;
+//! - panics outside of a runtime if it would have to wait.
 //!
 //! # Logging
 //!
