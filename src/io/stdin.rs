@@ -56,16 +56,17 @@ pub fn stdin() -> Stdin {
 
 /// A handle to the standard input; see [`stdin`]. As [`std::io::Stdin`].
 ///
-/// Each method takes the lock, and gives it back. All but [`lines`](Self::lines),
-/// which locks when it begins, are suspension points that wait for the lock and
-/// for input; **a cancelled one consumes nothing**. So a line is never torn:
+/// A method that reads takes the lock and gives it back at its end; what
+/// [`lines`](Self::lines) returns keeps it. All of them are suspension points that wait
+/// for the lock and for input; **a cancelled one consumes nothing**. So a line is never torn:
 /// [`read_line`](Self::read_line) takes a whole one or none, and the next call
 /// finds what had come of it.
 pub struct Stdin(());
 
 impl Stdin {
     /// Waits until nobody else reads, and keeps others from it until the lock is
-    /// dropped. A coroutine that locks twice waits for itself.
+    /// dropped. A coroutine that locks it twice waits for ever, and no deadlock is
+    /// reported.
     ///
     /// A suspension point.
     #[track_caller]
