@@ -15,6 +15,16 @@ use crate::timers::Key;
 /// anything is ready; outside of a runtime [`Instant::now`].
 ///
 /// Not a suspension point.
+///
+/// ```
+/// let mut runtime = corobin::Runtime::builder().virtual_time(true).build()?;
+/// runtime.run(|| {
+///     let start = corobin::now();
+///     corobin::sleep(std::time::Duration::from_secs(60));
+///     assert_eq!(corobin::now() - start, std::time::Duration::from_secs(60));
+/// });
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[must_use]
 pub fn now() -> Instant {
     match scheduler::current() {
@@ -55,9 +65,17 @@ pub fn sleep(duration: Duration) {
     }
 }
 
-/// Waits until `deadline`; at least one turn, if that has passed.
+/// Waits until `deadline`. If that has passed, it lets everybody run who is ready.
 ///
-/// A suspension point, like [`sleep`].
+/// A suspension point. Outside of a runtime the thread sleeps.
+///
+/// ```
+/// corobin::run(|| {
+///     let deadline = corobin::now() + std::time::Duration::from_millis(2);
+///     corobin::sleep_until(deadline);
+///     assert!(corobin::now() >= deadline);
+/// });
+/// ```
 #[track_caller]
 pub fn sleep_until(deadline: Instant) {
     match scheduler::current() {
@@ -216,10 +234,10 @@ pub struct Interval {
 impl Interval {
     /// Waits for the next tick and gives the time that it was due at.
     ///
-    /// Ticks are due at fixed times: one that is late does not shift those after
-    /// it, which come at once until they have caught up; of many in a row, some let the
-    /// others have their turn first. A suspension point; a cancelled wait does not use up its
-    /// tick.
+    /// Ticks are due at fixed times. One that is late does not shift those after it: they
+    /// come at once until they have caught up, and some of them let the others run first.
+    ///
+    /// A suspension point; a cancelled wait does not use up its tick.
     #[track_caller]
     pub fn tick(&mut self) -> Instant {
         let Some(due) = self.next else {

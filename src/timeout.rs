@@ -9,7 +9,7 @@ use crate::scheduler::{self, Scheduler};
 use crate::time::Armed;
 use crate::unwind::silent;
 
-/// The time of a [`timeout`] was over before its closure.
+/// Why a [`timeout`] has no result: its time was over before its closure returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Elapsed;
 
@@ -72,6 +72,17 @@ where
 ///
 /// # Errors
 /// [`Elapsed`] if `f` was unwound.
+///
+/// ```
+/// use corobin::{Elapsed, now, park, run, timeout_at};
+/// use std::time::Duration;
+///
+/// run(|| {
+///     let deadline = now() + Duration::from_millis(1);
+///     assert_eq!(timeout_at(deadline, park), Err(Elapsed)); // two waits,
+///     assert_eq!(timeout_at(deadline, park), Err(Elapsed)); // one deadline
+/// });
+/// ```
 pub fn timeout_at<F, T>(deadline: Instant, f: F) -> Result<T, Elapsed>
 where
     F: FnOnce() -> T,

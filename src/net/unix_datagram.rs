@@ -19,6 +19,20 @@ use super::socket::{Socket, write_with_pauses};
 
 /// A Unix datagram socket: [`std::os::unix::net::UnixDatagram`] that blocks only
 /// its coroutine.
+///
+/// ```
+/// use corobin::net::UnixDatagram;
+///
+/// corobin::run(|| -> std::io::Result<()> {
+///     let (one, two) = UnixDatagram::pair()?;
+///     one.send(b"hello")?;
+///     let mut buf = [0; 64];
+///     let length = two.recv(&mut buf)?;
+///     assert_eq!(&buf[..length], b"hello");
+///     Ok(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct UnixDatagram {
     socket: Socket<net::UnixDatagram>,
 }

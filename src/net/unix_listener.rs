@@ -14,6 +14,19 @@ use super::unix::UnixStream;
 
 /// A socket that accepts Unix connections:
 /// [`std::os::unix::net::UnixListener`] that blocks only its coroutine.
+///
+/// ```
+/// use corobin::net::{UnixListener, UnixStream};
+///
+/// let path = std::env::temp_dir().join(format!("corobin-unix-{}", std::process::id()));
+/// corobin::run(|| {
+///     let listener = UnixListener::bind(&path)?;
+///     let _client = UnixStream::connect(&path)?;
+///     let (_server, _) = listener.accept()?;
+///     std::fs::remove_file(&path)
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct UnixListener {
     socket: Socket<net::UnixListener>,
 }

@@ -19,6 +19,22 @@ use super::{ChildStderr, ChildStdin, ChildStdout, ExitStatus, Output, orphans};
 /// Dropping it closes its pipes and lets the process go on, as with std. Unlike
 /// with std it does not stay a zombie for good when it ends: later spawns reap
 /// such children, some at a time.
+///
+/// ```
+/// use corobin::process::{Command, Stdio};
+/// use std::io::{Read, Write};
+///
+/// corobin::run(|| {
+///     let mut cat = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+///     cat.stdin.take().unwrap().write_all(b"hello")?; // and closes it
+///     let mut text = String::new();
+///     cat.stdout.take().unwrap().read_to_string(&mut text)?;
+///     assert!(cat.wait()?.success());
+///     assert_eq!(text, "hello");
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Child {
     /// The writing end of its standard input, if that was
     /// [`piped`](super::Stdio::piped).

@@ -8,6 +8,15 @@ use super::{Content, Coroutine, Origin, Stage, TaskRef};
 use crate::unwind::message;
 
 /// Why a coroutine has no result.
+///
+/// ```
+/// use corobin::{JoinError, run, spawn};
+///
+/// let error = run(|| spawn(|| -> u32 { panic!("no") }).join()).unwrap_err();
+/// assert_eq!(error.to_string(), "the coroutine panicked: no");
+/// let JoinError::Panicked(payload) = error else { unreachable!() };
+/// assert_eq!(payload.downcast_ref(), Some(&"no"));
+/// ```
 pub enum JoinError {
     /// It panicked, with this payload.
     Panicked(Box<dyn Any + Send>),
