@@ -10,9 +10,9 @@ use crate::spawn::{JoinHandle, assert_not_own};
 use crate::suspend;
 use crate::task::{Group, Id, JoinError, Joiner};
 
-/// Waits for all handles and gives their results in the order of the handles;
-/// the first error in time is returned at once, and the others go on, detached,
-/// as with `asyncio.gather`.
+/// Waits for all handles and gives their results in the order of the handles. The
+/// first error is returned as soon as it comes; the others go on, detached, as with
+/// `asyncio.gather`.
 ///
 /// A suspension point. If the waiting coroutine is cancelled, or a
 /// [`timeout`](crate::timeout) around expires, everybody it waits for is

@@ -211,8 +211,9 @@ impl Workers {
     /// [`JoinError::Cancelled`](crate::JoinError::Cancelled). Join first what
     /// shall be finished.
     ///
-    /// A drop does the same. In a coroutine only that waits, whatever cancels it.
-    /// A worker that shuts itself down does not wait for itself.
+    /// A drop does the same. In a coroutine only that coroutine waits; a cancel is met
+    /// at its next suspension point after this. A worker that shuts itself down does not
+    /// wait for itself.
     pub fn shutdown(self) {
         drop(self);
     }

@@ -20,9 +20,9 @@ use super::{FileTimes, Metadata, OpenOptions, Permissions, TryLockError};
 /// [`FileExt`](std::os::unix::fs::FileExt). All are suspension points but
 /// `flush`, which does nothing, and the drop, which closes at once. Each waits
 /// for the kernel even when cancelled, so the cursor is always where the returned
-/// value says. Handles that [`try_clone`](File::try_clone) made share the cursor, and get
-/// one piece with each read of a file on disk; one who moves the same cursor by other means should
-/// not do so while a read goes on.
+/// value says. Handles that [`try_clone`](File::try_clone) made share the cursor: each read of a
+/// file on disk gets one unbroken piece. Do not move that cursor by other means while a read
+/// goes on.
 ///
 /// A pipe or a terminal may be opened as a file too, but a read of it cannot be
 /// cancelled while it waits for bytes.

@@ -161,14 +161,14 @@ output!(Stdout, StdoutLock, stdout, STDOUT, "output");
 output!(Stderr, StderrLock, stderr, STDERR, "error");
 
 /// Copies all that `from` gives to `to`, and returns how much that was. As
-/// [`std::io::copy`], with a larger buffer, since what a thread's help is needed
-/// for costs by the call.
+/// [`std::io::copy`], with a larger buffer, since a call that needs a thread costs
+/// the same whatever its size.
 ///
-/// A suspension point where they are. A cancel drops what was read and is not yet
-/// written.
+/// A suspension point if reading or writing is one. A cancel drops what was read and is
+/// not yet written.
 ///
 /// # Errors
-/// Those of the two.
+/// Those of reading and writing.
 ///
 /// ```
 /// let mut to = Vec::new();

@@ -14,11 +14,11 @@ use super::{Child, CommandArgs, CommandEnvs, ExitStatus, Output, Stdio, orphans}
 /// A process to be started. As [`std::process::Command`].
 ///
 /// The safe methods of std's `CommandExt` are here as well. A command with a
-/// `pre_exec` is made with std, and turned into one of these with `From`; it is started
-/// by the calling thread, which blocks for the while, since such a hook may care
-/// for the thread. All others are started by a thread of the pool, which may end before
-/// they do: what asks for a signal at its parent's death (`PR_SET_PDEATHSIG`) means that
-/// thread, and is better started by way of `From`.
+/// `pre_exec` is made with std, and turned into one of these with `From`. Such a command is
+/// started by the calling thread, which blocks meanwhile, since its hook may care for the
+/// thread. All others are started by a thread of the pool, which may end before they do.
+/// To a process with `PR_SET_PDEATHSIG` (prctl(2)) the end of that thread is its parent's
+/// death: start it by way of `From`.
 ///
 /// ```
 /// use corobin::process::Command;
@@ -282,8 +282,8 @@ impl Slot {
     }
 }
 
-/// What was set of the three streams is kept by `spawn` and `status`. `output` cannot
-/// know it: set them again here.
+/// `spawn` and `status` keep the streams that were set with std. `output` cannot see what
+/// was set: set them again here.
 impl From<std::process::Command> for Command {
     fn from(inner: std::process::Command) -> Command {
         Command {

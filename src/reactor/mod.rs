@@ -31,18 +31,18 @@ pub(crate) use uring::{Op, Uring};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum IoBackend {
-    /// At present always [`Poll`](IoBackend::Poll): every kernel has epoll(7), and what
-    /// io_uring(7) saves on loopback is nothing to 8 % of the CPU, by load and by processor (see
-    /// `BENCHMARKS.md` in the repository), against a ring to set up for each runtime. What was
-    /// chosen is logged at debug level.
+    /// At present always [`Poll`](IoBackend::Poll): every kernel has epoll(7), and on loopback
+    /// io_uring(7) saves 0 to 8 % of the CPU, by load and by processor (see `BENCHMARKS.md` in
+    /// the repository), and costs a ring for each runtime. What was chosen is logged at debug
+    /// level.
     #[default]
     Auto,
     /// Readiness: epoll(7).
     Poll,
     /// Completion: io_uring(7), of Linux 6.1 or later. Containers often forbid it;
     /// then [`build`](crate::RuntimeBuilder::build) fails. After a run the kernel takes the ring
-    /// apart while the thread goes on, whose next blocking call of std may fail once with
-    /// [`Interrupted`](io::ErrorKind::Interrupted).
+    /// apart while the thread goes on: the thread's next blocking call of std may fail once
+    /// with [`Interrupted`](io::ErrorKind::Interrupted).
     IoUring,
 }
 

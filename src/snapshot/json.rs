@@ -18,7 +18,7 @@ impl Snapshot {
     ///     "spawned_at": { "file": "src/main.rs", "line": 3, "column": 18 },
     ///     "age": 1.25,                 // seconds
     ///     "state": "parked",           // "new", "ready", "running", "parked"
-    ///     "waits_on": "a mutex",       // or null, as the next two
+    ///     "waits_on": "the Mutex taken at src/main.rs:5:21", // or null, as the next two
     ///     "waits_at": { "file": "src/main.rs", "line": 7, "column": 9 },
     ///     "waits_for": 0.5,            // seconds
     ///     "held_by": [1],              // ids

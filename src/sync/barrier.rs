@@ -36,7 +36,7 @@ pub struct Barrier {
 }
 
 impl Barrier {
-    /// One for so many coroutines; for none is as for one.
+    /// One for so many coroutines; 0 counts as 1.
     #[must_use]
     pub const fn new(n: usize) -> Barrier {
         Barrier {

@@ -119,9 +119,9 @@
 //! - A panic or a cancel releases a guard. There is no poisoning.
 //! - They work outside of a runtime, unless they would have to wait; that panics.
 //! - A [deadlock](crate::run) is reported with what each one waits for, where it was made or
-//!   taken, and who holds it. While it is unwound, those who waited get nothing. Only a
-//!   destructor that waits during an unwinding, where nothing can be raised, is served, or
-//!   there might be no end to it.
+//!   taken, and who holds it. While it is unwound, those who waited get nothing. Only
+//!   destructors that wait during an unwinding are served: nothing can be raised there, so
+//!   their wait might not end otherwise.
 
 mod barrier;
 mod broadcast;

@@ -83,8 +83,8 @@ impl<T> OneSender<T> {
 impl<T> OneReceiver<T> {
     /// Waits for the item.
     ///
-    /// A suspension point. A cancelled wait takes nothing: from when it unwinds the item goes
-    /// back to its sender. One that was sent before, when the cancel was only asked for, is dropped.
+    /// A suspension point. A cancelled wait is the end of the receiver: a later `send` gets its
+    /// item back. An item that comes between the call of `cancel` and the unwinding is dropped.
     ///
     /// # Errors
     /// The sender is gone and has sent nothing.

@@ -25,7 +25,7 @@ pub use iter::{IntoIter, Iter, TryIter};
 ///
 /// Both sides can be cloned; each item goes to one receiver. Who waits is served in
 /// the order of arrival. The buffer grows as it is needed, so a huge capacity costs
-/// nothing. Works outside of a runtime.
+/// nothing. Works outside of a runtime, unless it would have to wait.
 ///
 /// Counterparts: [`std::sync::mpsc::sync_channel`], with many receivers and without
 /// `Send`; `crossbeam_channel::bounded`; `asyncio.Queue(maxsize)`.

@@ -109,8 +109,8 @@ impl<'a> Select<'a> {
 
     /// Gives one of the operations that can take place at once.
     ///
-    /// A suspension point: what a `select!` elsewhere offers is asked for, which takes
-    /// a turn; and of many calls in a row that find nothing some let the others run.
+    /// A suspension point: it takes a turn to fetch what a `select!` elsewhere offers. In a
+    /// loop of calls that find nothing, some let the others run.
     ///
     /// # Errors
     /// There is none.

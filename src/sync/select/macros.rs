@@ -30,12 +30,12 @@
 ///   `Result<(), SendError<T>>`. A closed channel is ready. The message is evaluated only
 ///   if its `send` is picked; should that take the channel's room away, the send waits.
 /// - `default => …` is taken if nothing is ready, `default(duration) => …` if nothing was
-///   for so long. Of many of the former in a row that find nothing, some let the others run first.
+///   for so long. In a loop of `select!`s that take `default`, some let the others run first.
 /// - Receivers and senders may be given as such or by reference. One `select!` never
 ///   receives what it sends itself.
 ///
 /// A suspension point, also with a `default`. A cancelled wait has done nothing, and
-/// what somebody else has waited for goes on. Operations that are known only at run time
+/// holds nobody else up. Operations that are known only at run time
 /// are for [`Select`](crate::sync::Select).
 ///
 /// # Panics
