@@ -25,6 +25,12 @@ use crate::to_thread::Blocked;
 /// inside of the future's poll: [`yield_`](crate::Yielder::yield_) panics there. Outside of a runtime the
 /// thread waits.
 ///
+/// A future that needs another runtime, as tokio's sockets and timers do, needs it here too: see
+/// [the last row](crate::guide::from_tokio) for those who come from tokio.
+///
+/// # Panics
+/// With the panic of the future.
+///
 /// ```
 /// use std::future::ready;
 ///
