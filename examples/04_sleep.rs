@@ -107,7 +107,7 @@ fn main() {
     scheduler.say("all have ended: not after the sum of all waits, but after the longest");
 }
 
-// The real one is `src/timers.rs` and `src/time.rs`; it adds timers that are taken back when their
+// The real one is `src/timers/` and `src/time.rs`; it adds timers that are taken back when their
 // sleeper is cancelled, a heap with four children a node, a look at the clock at least every 64
 // steps so that busy tasks do not starve sleepers, and the kernel's help to wait for a descriptor
 // and a time at once (06).
