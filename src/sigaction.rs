@@ -65,7 +65,11 @@ unsafe fn exchange(signal: c_int, new: *const libc::sigaction) -> io::Result<lib
 
 /// Calls an earlier handler with what another one was called with. False if there was
 /// none.
-pub(crate) fn call_handler(
+///
+/// # Safety
+/// `before` is what [`handle`] has given, and the others are what a handler of that signal was
+/// called with.
+pub(crate) unsafe fn call_handler(
     before: &libc::sigaction,
     signal: c_int,
     info: *mut libc::siginfo_t,
@@ -76,11 +80,11 @@ pub(crate) fn call_handler(
         return false;
     }
     if before.sa_flags & libc::SA_SIGINFO != 0 {
-        // SAFETY: it was installed as a handler with these arguments.
+        // SAFETY: the flag says that it takes these arguments, which the caller vouches for.
         let handler: Handler = unsafe { mem::transmute(handler) };
         handler(signal, info, context);
     } else {
-        // SAFETY: it was installed as a handler with this argument.
+        // SAFETY: without the flag it takes this argument.
         let handler: extern "C" fn(c_int) = unsafe { mem::transmute(handler) };
         handler(signal);
     }

@@ -159,7 +159,8 @@ extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, context: *mut
         && change(WANTED, AT_WORK);
     if !is_ours {
         if let Some(before) = BEFORE.get() {
-            sigaction::call_handler(before, signal, info, context);
+            // SAFETY: it was the handler before ours, which was called with the rest.
+            unsafe { sigaction::call_handler(before, signal, info, context) };
         }
         return;
     }

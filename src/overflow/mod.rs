@@ -148,7 +148,8 @@ fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void
     let Some(before) = BEFORE.get().map(|before| &before[at]) else {
         return;
     };
-    if sigaction::call_handler(before, signal, info, context) {
+    // SAFETY: it was the handler before ours, which was called with the rest.
+    if unsafe { sigaction::call_handler(before, signal, info, context) } {
         return;
     }
     // The default, once we have returned: the faulting instruction is tried again, and

@@ -207,8 +207,10 @@ impl Scheduler {
             } else if !self.may_sleep_at_once() {
                 self.look_outside();
             }
-            if self.ready.is_empty() {
-                self.look_at_rest();
+            if self.reactor.has_more() {
+                // Until there is somebody: if all came to the queue at once, each would have left
+                // the caches before its turn.
+                self.look_on(|| self.ready.is_empty());
             }
             if !self.ready.is_empty() {
                 return true;
@@ -290,16 +292,17 @@ impl Scheduler {
     #[inline(always)]
     fn look_at_rest(&self) {
         if self.reactor.has_more() {
-            self.look_on();
+            self.look_on(|| true);
         }
     }
 
+    /// Looks at descriptors again while there is more, as long as `goes_on` says.
     #[cold]
     #[inline(never)]
-    fn look_on(&self) {
+    fn look_on(&self, goes_on: impl Fn() -> bool) {
         // News that keeps coming ends there.
         let mut looks = self.reactor.awaited();
-        while self.reactor.has_more() && looks > 0 {
+        while self.reactor.has_more() && looks > 0 && goes_on() {
             self.look_at_descriptors(Some(Duration::ZERO));
             looks -= 1;
         }
