@@ -224,3 +224,44 @@ fn every_packet_is_accounted_for() {
         }
     });
 }
+
+/// Several wait for the same bytes, and are cancelled while the kernel is about to let them try
+/// again: io_uring does not find them then, but each must end all the same.
+#[test]
+fn readers_of_one_socket_are_cancelled_as_they_are_about_to_try_again() {
+    on_each(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let theirs = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let ours = Rc::new(listener.accept().unwrap().0);
+        let write = || assert!((&theirs).write(&[5; 900]).unwrap() > 0);
+        let reader = || {
+            let ours = Rc::clone(&ours);
+            spawn(move || (&*ours).read(&mut [0; 1_000]).unwrap())
+        };
+        for round in 0..2_000 {
+            let first = reader();
+            match round % 2 {
+                0 => sleep(Duration::from_micros(10)),
+                _ => yield_now(),
+            }
+            if round % 3 == 0 {
+                write();
+            }
+            first.cancel();
+            if round % 5 == 0 {
+                yield_now();
+            }
+            if round % 7 == 0 {
+                write();
+            }
+            let others = [reader(), reader()];
+            yield_now();
+            if round % 11 == 0 {
+                write();
+            }
+            others.iter().for_each(|other| other.cancel());
+            drop(first.join());
+            others.into_iter().for_each(|other| drop(other.join()));
+        }
+    });
+}

@@ -187,15 +187,20 @@ unsafe fn complete(
                 break result;
             }
             if is_cancelled {
-                suspend::park_deaf(scheduler, &what, waiting.at);
-                continue;
-            }
-            is_late = deadline.has_passed();
-            if is_late || !suspend::park_or_due(scheduler, &what, waiting.at) {
-                is_cancelled = true;
-                while op.result().is_none() && !uring.cancel(&op) {
-                    look();
+                if !op.was_missed() {
+                    suspend::park_deaf(scheduler, &what, waiting.at);
+                    continue;
                 }
+            } else {
+                is_late = deadline.has_passed();
+                if !is_late && suspend::park_or_due(scheduler, &what, waiting.at) {
+                    continue;
+                }
+                is_cancelled = true;
+            }
+            // SAFETY: `op` is in this frame, which waits.
+            while op.result().is_none() && !unsafe { uring.cancel(&op) } {
+                look();
             }
         };
         drop(waits);

@@ -25,10 +25,12 @@ const SUBMISSIONS: u32 = 256;
 /// What can complete between two looks; the kernel keeps more aside.
 const COMPLETIONS: u32 = 4096;
 
-/// No operation: the answer to a cancel.
+/// No operation: the answer to a cancel of all that there are on a file.
 const CANCEL: u64 = 0;
 /// No operation: the bell.
 const BELL: u64 = 1;
+/// Added to an operation's address: the answer to its cancel.
+const ITS_CANCEL: u64 = 1;
 
 pub(crate) struct Uring {
     ring: RefCell<IoUring>,
@@ -41,6 +43,10 @@ pub(crate) struct Uring {
 pub(crate) struct Op {
     raw: Raw,
     result: Cell<Option<i32>>,
+    /// The kernel has not yet answered to a cancel, and will name this operation when it does.
+    cancel_is_open: Cell<bool>,
+    /// The last cancel has not found it.
+    was_missed: Cell<bool>,
 }
 
 impl Op {
@@ -49,14 +55,22 @@ impl Op {
         Op {
             raw,
             result: Cell::new(None),
+            cancel_is_open: Cell::new(false),
+            was_missed: Cell::new(false),
         }
     }
 
     /// What it came to: as the system call, with the error negative. From then
-    /// on the kernel touches nothing of it.
+    /// on the kernel touches nothing of it, and names it no more.
     #[inline(always)]
     pub(crate) fn result(&self) -> Option<i32> {
-        self.result.get()
+        self.result.get().filter(|_| !self.cancel_is_open.get())
+    }
+
+    /// Whether a cancel has not found it, told once. One that the kernel is about to try again
+    /// it cannot find, and then that waits on if there is nothing; so one has to ask anew.
+    pub(crate) fn was_missed(&self) -> bool {
+        self.was_missed.take()
     }
 
     fn address(&self) -> u64 {
@@ -100,13 +114,18 @@ impl Uring {
         unsafe { self.push(entry.user_data(op.address())) }
     }
 
-    /// Asks for an early end of an operation, which then has a result soon. False
-    /// if there is no room for that before the next look.
+    /// Asks for an early end of an operation, which then has a result soon, or
+    /// [was missed](Op::was_missed). False if there is no room for that before the next look.
+    ///
+    /// # Safety
+    /// `op` stays where it is until it has a result.
     #[must_use]
-    pub(crate) fn cancel(&self, op: &Op) -> bool {
+    pub(crate) unsafe fn cancel(&self, op: &Op) -> bool {
         let entry = opcode::AsyncCancel::new(op.address()).build();
-        // SAFETY: it points to nothing.
-        unsafe { self.push(entry.user_data(CANCEL)) }
+        // SAFETY: it points to nothing, and its answer to `op`, as the caller says.
+        let pushed = unsafe { self.push(entry.user_data(op.address() | ITS_CANCEL)) };
+        op.cancel_is_open.set(pushed);
+        pushed
     }
 
     /// Ends all operations on the file that `fd` names with `ECANCELED` soon. False if there is
@@ -183,11 +202,21 @@ impl Uring {
                 CANCEL => {}
                 BELL => self.bell_is_watched.set(cqueue::more(completion.flags())),
                 address => {
-                    let op: *const Op = std::ptr::with_exposed_provenance(address as usize);
-                    // SAFETY: whoever started it waits for its result.
+                    let of_cancel = address & ITS_CANCEL != 0;
+                    let address = (address & !ITS_CANCEL) as usize;
+                    let op: *const Op = std::ptr::with_exposed_provenance(address);
+                    // SAFETY: whoever started it waits for its result, which it does not have
+                    // before a cancel is answered.
                     let op = unsafe { &*op };
-                    op.result.set(Some(completion.result()));
-                    wake(op.raw);
+                    if of_cancel {
+                        op.cancel_is_open.set(false);
+                        op.was_missed.set(completion.result() < 0);
+                    } else {
+                        op.result.set(Some(completion.result()));
+                    }
+                    if op.result().is_some() || op.was_missed.get() {
+                        wake(op.raw);
+                    }
                 }
             }
         }
