@@ -9,12 +9,14 @@
 use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::panic::Location;
 use std::time::Duration;
 
 use io_uring::types::Fd;
 use io_uring::{opcode, squeue};
 use rustix::io::Errno;
 
+use crate::coroutine::Awaited;
 use crate::reactor::{Direction, Op, Uring};
 use crate::scheduler::Scheduler;
 use crate::suspend;
@@ -186,21 +188,11 @@ unsafe fn complete(
             if let Some(result) = op.result() {
                 break result;
             }
-            if is_cancelled {
-                if !op.was_missed() {
-                    suspend::park_deaf(scheduler, &what, waiting.at);
-                    continue;
-                }
-            } else {
-                is_late = deadline.has_passed();
-                if !is_late && suspend::park_or_due(scheduler, &what, waiting.at) {
-                    continue;
-                }
+            is_late = deadline.has_passed();
+            if is_late || !suspend::park_or_due(scheduler, &what, waiting.at) {
                 is_cancelled = true;
-            }
-            // SAFETY: `op` is in this frame, which waits.
-            while op.result().is_none() && !unsafe { uring.cancel(&op) } {
-                look();
+                // SAFETY: `op` is in this frame, which waits.
+                break unsafe { cancel(scheduler, uring, &op, &what, waiting.at) };
             }
         };
         drop(waits);
@@ -216,5 +208,31 @@ unsafe fn complete(
             return (Err(Errno::AGAIN), true);
         }
         suspend::checkpoint(scheduler);
+    }
+}
+
+/// Asks for an early end of an operation, and waits for it whatever is due. Gives its result.
+///
+/// # Safety
+/// `op` was started, and stays where it is until this returns.
+#[cold]
+unsafe fn cancel(
+    scheduler: &Scheduler,
+    uring: &Uring,
+    op: &Op,
+    what: &dyn Awaited,
+    at: &'static Location<'static>,
+) -> i32 {
+    loop {
+        // SAFETY: as the caller says.
+        while op.result().is_none() && !unsafe { uring.cancel(op) } {
+            scheduler.look_at_descriptors(Some(Duration::ZERO));
+        }
+        while !op.was_missed() {
+            if let Some(result) = op.result() {
+                return result;
+            }
+            suspend::park_deaf(scheduler, what, at);
+        }
     }
 }

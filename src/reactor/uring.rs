@@ -73,6 +73,21 @@ impl Op {
         self.was_missed.take()
     }
 
+    /// The kernel has let go of it. Says whether that is all.
+    #[inline(always)]
+    fn ends(&self, result: i32) -> bool {
+        self.result.set(Some(result));
+        !self.cancel_is_open.get()
+    }
+
+    /// The kernel has answered to its cancel. Says whether it has a result now, or was missed.
+    #[cold]
+    fn cancel_ends(&self, answer: i32) -> bool {
+        self.cancel_is_open.set(false);
+        self.was_missed.set(answer < 0);
+        answer < 0 || self.result.get().is_some()
+    }
+
     fn address(&self) -> u64 {
         std::ptr::from_ref(self).expose_provenance() as u64
     }
@@ -202,19 +217,16 @@ impl Uring {
                 CANCEL => {}
                 BELL => self.bell_is_watched.set(cqueue::more(completion.flags())),
                 address => {
-                    let of_cancel = address & ITS_CANCEL != 0;
-                    let address = (address & !ITS_CANCEL) as usize;
-                    let op: *const Op = std::ptr::with_exposed_provenance(address);
+                    let op: *const Op =
+                        std::ptr::with_exposed_provenance((address & !ITS_CANCEL) as usize);
                     // SAFETY: whoever started it waits for its result, which it does not have
                     // before a cancel is answered.
                     let op = unsafe { &*op };
-                    if of_cancel {
-                        op.cancel_is_open.set(false);
-                        op.was_missed.set(completion.result() < 0);
-                    } else {
-                        op.result.set(Some(completion.result()));
-                    }
-                    if op.result().is_some() || op.was_missed.get() {
+                    let is_told = match address & ITS_CANCEL {
+                        0 => op.ends(completion.result()),
+                        _ => op.cancel_ends(completion.result()),
+                    };
+                    if is_told {
                         wake(op.raw);
                     }
                 }
