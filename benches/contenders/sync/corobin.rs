@@ -115,6 +115,27 @@ pub fn recv_ready(times: u64) -> Duration {
     })
 }
 
+/// Takes from one of two channels by a toss, both of which are ready: what a fair `select!` cannot
+/// do without.
+pub fn recv_by_chance(times: u64) -> Duration {
+    run(|| {
+        let [one, other] = full_channels(times);
+        let mut random = fastrand::Rng::new();
+        let begin = Instant::now();
+        for _ in 0..times / 64 {
+            let tosses = random.u64(..);
+            for toss in 0..64 {
+                if tosses >> toss & 1 == 0 {
+                    black_box(one.recv().expect("an item"));
+                } else {
+                    black_box(other.recv().expect("an item"));
+                }
+            }
+        }
+        begin.elapsed()
+    })
+}
+
 /// Wakes `n` that wait for an event, `rounds` times: from the `set` until all have run.
 pub fn event(n: usize, rounds: u64) -> Duration {
     run_with_stacks(stack_size(n), || {

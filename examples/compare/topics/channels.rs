@@ -98,6 +98,12 @@ fn select(scale: Scale) -> Row {
     let contenders = vec![
         program(scale, "corobin select!", 200_000, corobin::select_ready),
         program(scale, "corobin, a plain recv", 200_000, corobin::recv_ready),
+        program(
+            scale,
+            "corobin, a recv by chance",
+            200_000,
+            corobin::recv_by_chance,
+        ),
         program(scale, "tokio select!", 200_000, tokio::select_ready),
     ];
     Row::new("an item by select!", "ns", contenders)
