@@ -11,7 +11,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::ptr;
 use std::thread;
 
-use corobin::net::{TcpListener, TcpStream, UdpSocket};
+use corobin::net::{TcpListener, TcpStream, UdpSocket, UnixStream};
 use corobin::process::Command;
 use corobin::{IoBackend, Runtime, run, spawn, yield_now};
 
@@ -183,46 +183,71 @@ fn stacks_have_guards_without_markers() {
     });
 }
 
-/// A run whose looks are refused from some time on says so, and does not spin.
-#[track_caller]
-fn assert_ends(test: &str, backend: IoBackend, calls: &[(libc::c_long, i32)], name: &str) {
-    if is_child() {
-        no_core_dump();
-        let Ok(mut runtime) = Runtime::builder().io_backend(backend).build() else {
-            return println!("skipped: there is no {backend:?}");
-        };
-        return runtime.run(|| {
-            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-            match refuse(calls) {
-                Ok(()) => drop(socket.recv_from(&mut [0])),
-                Err(error) => println!("skipped: no seccomp filter: {error}"),
-            }
-        });
-    }
-    let output = child_output(test, &[]);
-    let text = output.text;
-    if text.contains("skipped: ") {
-        return println!("{text}");
-    }
-    assert_eq!(output.status.signal(), Some(libc::SIGABRT), "{text}");
-    let expected = format!("{name} fails, so nothing can be waited for any more: ");
-    assert!(text.contains(&expected), "{text}");
-}
-
 #[test]
-fn looks_that_are_refused_end_a_run_on_epoll() {
+fn looks_that_are_refused_end_a_run() {
     let calls = [
         (libc::SYS_epoll_pwait, libc::EPERM),
         #[cfg(target_arch = "x86_64")]
         (libc::SYS_epoll_wait, libc::EPERM),
     ];
-    let test = "looks_that_are_refused_end_a_run_on_epoll";
-    assert_ends(test, IoBackend::Poll, &calls, "epoll_wait");
+    if is_child() {
+        no_core_dump();
+        return run(|| {
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            match refuse(&calls) {
+                Ok(()) => drop(socket.recv_from(&mut [0])),
+                Err(error) => println!("skipped: no seccomp filter: {error}"),
+            }
+        });
+    }
+    let output = child_output("looks_that_are_refused_end_a_run", &[]);
+    let text = output.text;
+    if text.contains("skipped: ") {
+        return println!("{text}");
+    }
+    assert_eq!(output.status.signal(), Some(libc::SIGABRT), "{text}");
+    let expected = "epoll_wait fails, so nothing can be waited for any more: ";
+    assert!(text.contains(expected), "{text}");
 }
 
 #[test]
-fn looks_that_are_refused_end_a_run_on_io_uring() {
-    let calls = [(libc::SYS_io_uring_enter, libc::EPERM)];
-    let test = "looks_that_are_refused_end_a_run_on_io_uring";
-    assert_ends(test, IoBackend::IoUring, &calls, "io_uring_enter");
+fn operations_go_on_where_io_uring_is_refused_later() {
+    const CROWD: usize = 10;
+    let thread = thread::spawn(|| {
+        let builder = Runtime::builder().io_backend(IoBackend::IoUring);
+        let Ok(mut runtime) = builder.build() else {
+            return println!("skipped: there is no io_uring");
+        };
+        runtime.run(|| {
+            let echo = |round: usize| {
+                let handles: Vec<_> = (0..CROWD)
+                    .map(|n| {
+                        let (mut one, mut two) = UnixStream::pair().unwrap();
+                        let answer = spawn(move || {
+                            let mut buf = [0; 2];
+                            two.read_exact(&mut buf).unwrap();
+                            two.write_all(&buf).unwrap();
+                        });
+                        spawn(move || {
+                            let sent = [round as u8, n as u8];
+                            one.write_all(&sent).unwrap();
+                            let mut buf = [0; 2];
+                            one.read_exact(&mut buf).unwrap();
+                            assert_eq!(buf, sent);
+                            answer.join().unwrap();
+                        })
+                    })
+                    .collect();
+                for handle in handles {
+                    handle.join().unwrap();
+                }
+            };
+            echo(0);
+            match refuse(&[(libc::SYS_io_uring_enter, libc::EPERM)]) {
+                Ok(()) => (1..10).for_each(echo),
+                Err(error) => println!("skipped: no seccomp filter: {error}"),
+            }
+        });
+    });
+    thread.join().unwrap();
 }

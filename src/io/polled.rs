@@ -14,7 +14,7 @@ use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 
 use crate::frames;
-use crate::reactor::{Backend, Direction, Source};
+use crate::reactor::{Direction, Source};
 use crate::scheduler::{self, Scheduler};
 use crate::spawn::{JoinHandle, spawn};
 use crate::suspend;
@@ -22,7 +22,7 @@ use crate::time::Deadline;
 use crate::unwind::quietly;
 
 use super::registration::descriptor;
-use super::{Registration, Waiting, ring};
+use super::{Registration, Waiting};
 
 /// Those of one descriptor; made when they are needed.
 #[derive(Default)]
@@ -98,7 +98,7 @@ impl Registration {
     ) -> Poll<io::Result<R>> {
         let scheduler = scheduler::current();
         loop {
-            if self.is_worth_a_try(scheduler, direction) {
+            if self.may_try(scheduler, direction) {
                 if scheduler.is_some_and(Scheduler::is_greedy) {
                     // The others have their turn before the next poll.
                     context.waker().wake_by_ref();
@@ -128,17 +128,6 @@ impl Registration {
         }
     }
 
-    fn is_worth_a_try(&self, scheduler: Option<&Scheduler>, direction: Direction) -> bool {
-        let backend = scheduler.and_then(|scheduler| scheduler.reactor.made());
-        if let Some(Backend::IoUring(_)) = backend {
-            // The ring tells a new companion also of what has been there before.
-            let is_drained = direction == Direction::Read && self.drained.take();
-            let lookout = self.lookouts.of(direction).get();
-            return !is_drained && !lookout.is_some_and(|lookout| lookout.has_companion());
-        }
-        self.may_try(scheduler, direction)
-    }
-
     /// Has the waker called when another try is worth it.
     ///
     /// # Errors
@@ -161,13 +150,9 @@ impl Registration {
         let backend = scheduler
             .reactor
             .backend(|bell| scheduler.inbox.hang(bell))?;
-        let source = match backend {
-            Backend::Poll(poll) => Some(self.source(poll, fd)?),
-            Backend::IoUring(_) => None,
-        };
         let companion = Companion {
             lookout: Rc::downgrade(lookout),
-            source,
+            source: self.source(&backend.poll, fd)?,
             number: fd.as_raw_fd(),
             direction,
             has_begun: false,
@@ -183,8 +168,7 @@ impl Registration {
 struct Companion {
     /// Gone with the descriptor's owner.
     lookout: Weak<Lookout>,
-    /// With io_uring there is none.
-    source: Option<Rc<Source>>,
+    source: Rc<Source>,
     number: RawFd,
     direction: Direction,
     has_begun: bool,
@@ -195,20 +179,11 @@ impl Companion {
         self.has_begun = true;
         let scheduler = scheduler::expect("a companion");
         let at = Location::caller();
-        if let Some(source) = &self.source {
-            let what = descriptor(self.number, self.direction);
-            let _waits = scheduler.reactor.waits();
-            let _enlisted = source.enlist(self.direction, scheduler.running());
-            // Cancelled, it just ends: an unwinding would take longer.
-            while !source.is_ready(self.direction) && suspend::park_or_due(scheduler, &what, at) {}
-        } else if let Some(Backend::IoUring(uring)) = scheduler.reactor.made() {
-            let waiting = Waiting::unlimited(self.direction, at);
-            let deadline = Deadline::new(scheduler, None);
-            let result = ring::poll(scheduler, uring, self.number, waiting, &deadline);
-            if let (Err(error), Some(lookout)) = (result, self.lookout.upgrade()) {
-                lookout.error.set(Some(error));
-            }
-        }
+        let what = descriptor(self.number, self.direction);
+        let _waits = scheduler.reactor.waits();
+        let _enlisted = self.source.enlist(self.direction, scheduler.running());
+        // Cancelled, it just ends: an unwinding would take longer.
+        while !self.source.is_ready(self.direction) && suspend::park_or_due(scheduler, &what, at) {}
     }
 }
 

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use crate::coroutine::Awaited;
-use crate::reactor::{Backend, Direction, Poll, Source, Uring};
+use crate::reactor::{Direction, Poll, Source};
 use crate::scheduler::{self, Scheduler};
 use crate::suspend;
 use crate::time::Deadline;
@@ -26,9 +26,6 @@ use super::ring;
 #[derive(Default)]
 pub(crate) struct Registration {
     source: RefCell<Option<Rc<Source>>>,
-    /// The last read has emptied the stream, so the next one will most likely
-    /// have to wait.
-    pub(super) drained: Cell<bool>,
     /// Who waits through futures.
     #[cfg(any(feature = "tokio", feature = "futures-io", feature = "hyper"))]
     pub(super) lookouts: super::polled::Lookouts,
@@ -68,11 +65,11 @@ impl Waiting<'_> {
         Some(self.limits?.get()?)
     }
 
-    fn never(&self) -> bool {
+    pub(super) fn never(&self) -> bool {
         self.limits().is_some_and(|limits| limits.nonblocking.get())
     }
 
-    pub(super) fn timeout(&self) -> Option<Duration> {
+    fn timeout(&self) -> Option<Duration> {
         let limits = self.limits()?;
         match self.direction {
             Direction::Read => limits.read_timeout.get(),
@@ -138,8 +135,10 @@ impl Registration {
         match (scheduler, &*self.source.borrow()) {
             (Some(scheduler), Some(source)) => {
                 source.is_ready(direction)
-                    || !matches!(scheduler.reactor.made(),
-                        Some(Backend::Poll(poll)) if poll.knows(source))
+                    || !scheduler
+                        .reactor
+                        .made()
+                        .is_some_and(|made| made.poll.knows(source))
             }
             _ => true,
         }
@@ -165,7 +164,6 @@ impl Registration {
     /// A try on a TCP stream moved less than it could have.
     #[inline(always)]
     pub(crate) fn set_exhausted(&self, direction: Direction) {
-        self.drained.set(direction == Direction::Read);
         if let Some(source) = &*self.source.borrow() {
             source.set_exhausted(direction);
         }
@@ -183,16 +181,10 @@ impl Registration {
         waiting: Waiting<'_>,
         deadline: &Deadline<'_>,
     ) -> io::Result<()> {
-        let poll = match scheduler
+        let backend = scheduler
             .reactor
-            .backend(|bell| scheduler.inbox.hang(bell))?
-        {
-            Backend::Poll(poll) => poll,
-            Backend::IoUring(uring) => {
-                return ring::poll(scheduler, uring, fd.as_raw_fd(), waiting, deadline);
-            }
-        };
-        let source = self.source(poll, fd)?;
+            .backend(|bell| scheduler.inbox.hang(bell))?;
+        let source = self.source(&backend.poll, fd)?;
         let what = descriptor(fd.as_raw_fd(), waiting.direction);
         let _waits = scheduler.reactor.waits();
         let _enlisted = source.enlist(waiting.direction, scheduler.running());
@@ -221,16 +213,6 @@ impl Registration {
         Ok(source)
     }
 
-    /// The ring that does operations for the caller, if there is one.
-    #[inline(always)]
-    fn uring<'a>(waiting: Waiting<'_>) -> Option<(&'a Scheduler, &'a Uring)> {
-        let scheduler = scheduler::current()?;
-        match scheduler.reactor.made()? {
-            Backend::IoUring(uring) if !waiting.never() => Some((scheduler, uring)),
-            _ => None,
-        }
-    }
-
     /// Receives from a socket.
     ///
     /// # Errors
@@ -242,15 +224,9 @@ impl Registration {
         waiting: Waiting<'_>,
         buf: &mut [u8],
     ) -> io::Result<usize> {
-        match Registration::uring(waiting) {
-            Some((scheduler, uring)) => {
-                let drained = self.drained.take();
-                ring::receive(scheduler, uring, fd, waiting, buf, drained)
-            }
-            None => self.run(fd, waiting, || {
-                Ok(recv(fd, &mut *buf, RecvFlags::DONTWAIT)?.0)
-            }),
-        }
+        self.run(fd, waiting, || {
+            Ok(recv(fd, &mut *buf, RecvFlags::DONTWAIT)?.0)
+        })
     }
 
     /// Sends to a socket that has a peer.
@@ -264,30 +240,25 @@ impl Registration {
         waiting: Waiting<'_>,
         buf: &[u8],
     ) -> io::Result<usize> {
-        match Registration::uring(waiting) {
-            Some((scheduler, uring)) => ring::send(scheduler, uring, fd, waiting, buf),
-            None => self.run(fd, waiting, || {
-                Ok(send(fd, buf, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?)
-            }),
-        }
+        self.run(fd, waiting, || {
+            if let Some(result) = ring::send(fd, waiting, buf) {
+                return result;
+            }
+            Ok(send(fd, buf, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?)
+        })
     }
 
     /// After the socket was shut down for writing: wakes who waits for room, of which some kinds of
     /// sockets make no news. With epoll only those who wait through this registration.
-    pub(crate) fn writes_ended(&self, fd: BorrowedFd<'_>) {
+    pub(crate) fn writes_ended(&self) {
         let Some(scheduler) = scheduler::current() else {
             return;
         };
-        match scheduler.reactor.made() {
-            Some(Backend::IoUring(uring)) => ring::retry_all(scheduler, uring, fd),
-            Some(Backend::Poll(poll)) => {
-                if let Some(source) = &*self.source.borrow()
-                    && poll.knows(source)
-                {
-                    source.news(Direction::Write, true, &mut |raw| scheduler.wake(raw));
-                }
-            }
-            None => {}
+        if let Some(backend) = scheduler.reactor.made()
+            && let Some(source) = &*self.source.borrow()
+            && backend.poll.knows(source)
+        {
+            source.news(Direction::Write, true, &mut |raw| scheduler.wake(raw));
         }
     }
 

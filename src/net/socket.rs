@@ -83,7 +83,7 @@ impl<T: AsFd> Socket<T> {
     /// [`Registration::writes_ended`](crate::io::Registration::writes_ended).
     pub(super) fn was_shut_down(&self, how: Shutdown) {
         if how != Shutdown::Read {
-            self.io.registration().writes_ended(self.get().as_fd());
+            self.io.registration().writes_ended();
         }
     }
 

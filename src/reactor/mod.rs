@@ -50,6 +50,13 @@ pub enum IoBackend {
 /// which came with Linux 5.11.
 const LONGEST: Duration = Duration::from_hours(24);
 
+/// What one look takes: about as many as have their turn before the next, so that what a wake
+/// has touched is still in the cache when its coroutine runs.
+const EVENTS: usize = 64;
+/// The same with a ring, where who answers has two turns: one for what has come, and one after
+/// its answer was sent.
+const EVENTS_BESIDE_RING: usize = 32;
+
 pub(crate) struct Reactor {
     wanted: IoBackend,
     backend: OnceCell<Backend>,
@@ -58,9 +65,10 @@ pub(crate) struct Reactor {
     has_more: Cell<bool>,
 }
 
-pub(crate) enum Backend {
-    Poll(Rc<Poll>),
-    IoUring(Box<Uring>),
+pub(crate) struct Backend {
+    pub(crate) poll: Rc<Poll>,
+    /// What sends and receives in batches, if that is wanted.
+    pub(crate) uring: Option<Uring>,
 }
 
 /// Whether the kernel lets us have this backend.
@@ -70,8 +78,8 @@ pub(crate) enum Backend {
 pub(crate) fn try_out(backend: IoBackend) -> io::Result<()> {
     match backend {
         IoBackend::Auto | IoBackend::Poll => Ok(()),
-        IoBackend::IoUring => Uring::new(bell()?).map(drop).map_err(|error| {
-            let text = format!("IoBackend::IoUring needs io_uring of Linux 6.1: {error}");
+        IoBackend::IoUring => Uring::new().map(drop).map_err(|error| {
+            let text = format!("IoBackend::IoUring needs io_uring of Linux 6.0: {error}");
             io::Error::new(error.kind(), text)
         }),
     }
@@ -108,18 +116,30 @@ impl Reactor {
     #[cold]
     fn make(&self, hang: impl FnOnce(Arc<OwnedFd>)) -> io::Result<&Backend> {
         let bell = bell()?;
-        let backend = match self.wanted {
-            IoBackend::Auto | IoBackend::Poll => Backend::Poll(Rc::new(Poll::new(&bell)?)),
-            IoBackend::IoUring => Backend::IoUring(Box::new(Uring::new(Arc::clone(&bell))?)),
+        let (uring, why) = match self.wanted {
+            IoBackend::Poll => (None, String::new()),
+            IoBackend::IoUring => (Some(Uring::new()?), String::new()),
+            IoBackend::Auto => match Uring::new() {
+                Ok(uring) => (Some(uring), String::new()),
+                Err(error) => (None, format!("; there is no io_uring: {error}")),
+            },
         };
+        let most = if uring.is_some() {
+            EVENTS_BESIDE_RING
+        } else {
+            EVENTS
+        };
+        let poll = Rc::new(Poll::new(&bell, most)?);
         hang(bell);
-        let name = match &backend {
-            Backend::Poll(_) => "epoll",
-            Backend::IoUring(_) => "io_uring",
+        let name = match &uring {
+            None => "epoll",
+            Some(_) => "epoll and io_uring",
         };
+        let backend = Backend { poll, uring };
         let backend = self.backend.get_or_init(|| backend);
         // A logger may use descriptors itself: it finds the backend made.
-        frames::staying(|| log::debug!("descriptors are awaited with {name} ({:?})", self.wanted));
+        let wanted = self.wanted;
+        frames::staying(|| log::debug!("descriptors are awaited with {name} ({wanted:?}{why})"));
         Ok(backend)
     }
 
@@ -148,14 +168,18 @@ impl Reactor {
 
     /// Hands those to `wake` who may go on; sleeps for at most `timeout` until there is
     /// somebody, or the bell rings.
-    pub(crate) fn look(&self, timeout: Option<Duration>, wake: impl FnMut(Raw)) {
-        let timeout = timeout.map(|timeout| timeout.min(LONGEST));
-        let has_more = match self.backend.get() {
-            Some(Backend::Poll(poll)) => poll.look(timeout, wake),
-            Some(Backend::IoUring(uring)) => uring.look(timeout, wake),
-            None => false,
+    pub(crate) fn look(&self, timeout: Option<Duration>, mut wake: impl FnMut(Raw)) {
+        let Some(backend) = self.backend.get() else {
+            return;
         };
-        self.has_more.set(has_more);
+        let mut timeout = timeout.map(|timeout| timeout.min(LONGEST));
+        if let Some(uring) = &backend.uring
+            && !uring.is_idle()
+        {
+            uring.submit(&mut wake);
+            timeout = Some(Duration::ZERO);
+        }
+        self.has_more.set(backend.poll.look(timeout, wake));
     }
 
     /// Whether the last look may have left somebody who may go on.
@@ -164,14 +188,11 @@ impl Reactor {
     }
 }
 
-/// After a look that has failed: an interruption, an end of the time, and a shortage pass, so the
-/// loop looks again.
-///
-/// # Panics
-/// What has failed will fail again, as when a seccomp(2) filter refuses the call, or somebody has
-/// closed our descriptor. A loop that looked again would do so for ever, and wake nobody.
+/// Whether what has failed so may do better: an interruption, an end of the time, and a shortage
+/// pass, so the loop looks again. Anything else will fail again, as when a seccomp(2) filter
+/// refuses the call, or somebody has closed our descriptor.
 #[cold]
-fn assert_passes(call: &str, error: Errno) {
+fn passes(error: Errno) -> bool {
     const PASSES: [Errno; 5] = [
         Errno::INTR,
         Errno::TIME,
@@ -179,10 +200,7 @@ fn assert_passes(call: &str, error: Errno) {
         Errno::BUSY,
         Errno::NOMEM,
     ];
-    assert!(
-        PASSES.contains(&error),
-        "{call} fails, so nothing can be waited for any more: {error}"
-    );
+    PASSES.contains(&error)
 }
 
 pub(crate) struct Waits<'a>(&'a Reactor);

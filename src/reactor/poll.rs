@@ -17,11 +17,8 @@ use rustix::io::Errno;
 
 use crate::generator::raw::Raw;
 
-use super::{Direction, Source, assert_passes};
+use super::{Direction, Source, passes};
 
-/// What the kernel hands over at once: about as many as have their turn before the next look, so
-/// that what a wake has touched is still in the cache when its coroutine runs.
-const EVENTS: usize = 64;
 /// Not a descriptor: the bell.
 const BELL: u64 = u64::MAX;
 
@@ -42,15 +39,16 @@ pub(crate) struct Poll {
     epoll: OwnedFd,
     /// By number of the descriptor.
     sources: RefCell<Vec<Option<Rc<Source>>>>,
-    events: RefCell<Box<[MaybeUninit<epoll::Event>; EVENTS]>>,
+    /// What one look takes.
+    events: RefCell<Box<[MaybeUninit<epoll::Event>]>>,
 }
 
 impl Poll {
-    /// A poller whose sleep ends when `bell` is rung.
+    /// A poller that takes up to `most` events at once, and whose sleep ends when `bell` is rung.
     ///
     /// # Errors
     /// The system gives no descriptor.
-    pub(super) fn new(bell: &OwnedFd) -> io::Result<Poll> {
+    pub(super) fn new(bell: &OwnedFd, most: usize) -> io::Result<Poll> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         // Edge-triggered: each ring is told once, and nobody need read it.
         let flags = EventFlags::IN | EventFlags::ET;
@@ -58,7 +56,7 @@ impl Poll {
         Ok(Poll {
             epoll,
             sources: RefCell::default(),
-            events: RefCell::new(Box::new([MaybeUninit::uninit(); EVENTS])),
+            events: RefCell::new(Box::new_uninit_slice(most)),
         })
     }
 
@@ -107,18 +105,19 @@ impl Poll {
             match rustix::event::poll(&mut epoll, Some(&precise)) {
                 Ok(0) => return false,
                 Ok(_) => {}
-                Err(error) => assert_passes("ppoll", error),
+                Err(error) => pass("ppoll", error),
             }
             timeout = Some(Timespec::default());
         }
+        let most = events.len();
         let told = match epoll::wait(&self.epoll, &mut events[..], timeout.as_ref()) {
             Ok((told, _)) => told,
             Err(error) => {
-                assert_passes("epoll_wait", error);
+                pass("epoll_wait", error);
                 Default::default()
             }
         };
-        let is_full = told.len() == EVENTS;
+        let is_full = told.len() == most;
         for event in told {
             let (flags, at) = (event.flags, event.data.u64());
             let Some(Some(source)) = usize::try_from(at).ok().and_then(|at| sources.get(at)) else {
@@ -138,6 +137,18 @@ impl Poll {
         }
         is_full
     }
+}
+
+/// After a look that has failed.
+///
+/// # Panics
+/// It will fail again. A loop that looked again would do so for ever, and wake nobody.
+#[cold]
+fn pass(call: &str, error: Errno) {
+    assert!(
+        passes(error),
+        "{call} fails, so nothing can be waited for any more: {error}"
+    );
 }
 
 impl AsFd for Poll {

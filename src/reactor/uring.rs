@@ -1,52 +1,44 @@
-//! Completion: io_uring(7). The kernel is given an operation and its buffer, and
-//! tells when it is done.
+//! Operations in batches: io_uring(7).
 //!
-//! Operations are written to a ring in shared memory; a look submits all of them
-//! and takes what has completed, with one system call for a whole turn of the
-//! loop. An [`Op`] lies in the frame of the coroutine that waits for it, as its
+//! A coroutine writes its operation to a ring in shared memory and parks; the next look
+//! submits all that there are with one system call, and takes what they came to. None of
+//! them waits in the kernel: what would block says so, and then [`Poll`](super::Poll) tells
+//! when to try again. An [`Op`] lies in the frame of the coroutine that waits for it, as its
 //! buffer may, so that frame is not left before the kernel has let go.
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::sync::Arc;
-use std::time::Duration;
+use std::process;
 
-use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
-use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue};
+use io_uring::{IoUring, squeue};
 use rustix::io::Errno;
 
 use crate::generator::raw::Raw;
 
-use super::assert_passes;
+use super::passes;
 
-/// What one look submits; more are submitted in between.
-const SUBMISSIONS: u32 = 256;
-/// What can complete between two looks; the kernel keeps more aside.
-const COMPLETIONS: u32 = 4096;
+/// What one look submits at most; whoever finds no room does its operation itself.
+const OPERATIONS: u32 = 256;
 
-/// No operation: the answer to a cancel of all that there are on a file.
-const CANCEL: u64 = 0;
-/// No operation: the bell.
-const BELL: u64 = 1;
-/// Added to an operation's address: the answer to its cancel.
-const ITS_CANCEL: u64 = 1;
+thread_local! {
+    /// The ring of a runtime that is gone, and the process that has made it. The next one of
+    /// the thread takes it: the kernel takes a ring apart while its thread goes on, and may
+    /// interrupt a blocking call of std for that.
+    static SPARE: Cell<Option<(IoUring, u32)>> = const { Cell::new(None) };
+}
 
 pub(crate) struct Uring {
-    ring: RefCell<IoUring>,
-    bell: Arc<OwnedFd>,
-    /// The kernel watches the bell.
-    bell_is_watched: Cell<bool>,
+    /// None once the kernel has refused it.
+    ring: RefCell<Option<IoUring>>,
+    refusal: Cell<Option<io::Error>>,
+    /// Those that have no result yet.
+    started: RefCell<Vec<*const Op>>,
 }
 
 /// An operation under way.
 pub(crate) struct Op {
     raw: Raw,
     result: Cell<Option<i32>>,
-    /// The kernel has not yet answered to a cancel, and will name this operation when it does.
-    cancel_is_open: Cell<bool>,
-    /// The last cancel has not found it.
-    was_missed: Cell<bool>,
 }
 
 impl Op {
@@ -55,8 +47,6 @@ impl Op {
         Op {
             raw,
             result: Cell::new(None),
-            cancel_is_open: Cell::new(false),
-            was_missed: Cell::new(false),
         }
     }
 
@@ -64,60 +54,48 @@ impl Op {
     /// on the kernel touches nothing of it, and names it no more.
     #[inline(always)]
     pub(crate) fn result(&self) -> Option<i32> {
-        self.result.get().filter(|_| !self.cancel_is_open.get())
+        self.result.get()
     }
 
-    /// Whether a cancel has not found it, told once. One that the kernel is about to try again
-    /// it cannot find, and then that waits on if there is nothing; so one has to ask anew.
-    pub(crate) fn was_missed(&self) -> bool {
-        self.was_missed.take()
-    }
-
-    /// The kernel has let go of it. Says whether that is all.
+    /// The kernel has let go of it.
     #[inline(always)]
-    fn ends(&self, result: i32) -> bool {
+    fn ends(&self, result: i32, wake: &mut impl FnMut(Raw)) {
         self.result.set(Some(result));
-        !self.cancel_is_open.get()
-    }
-
-    /// The kernel has answered to its cancel. Says whether it has a result now, or was missed.
-    #[cold]
-    fn cancel_ends(&self, answer: i32) -> bool {
-        self.cancel_is_open.set(false);
-        self.was_missed.set(answer < 0);
-        answer < 0 || self.result.get().is_some()
-    }
-
-    fn address(&self) -> u64 {
-        std::ptr::from_ref(self).expose_provenance() as u64
+        wake(self.raw);
     }
 }
 
 impl Uring {
-    /// A ring whose sleep ends when `bell` is rung.
-    ///
     /// # Errors
-    /// The kernel has no io_uring, not the one that we need (Linux 6.1), or does
+    /// The kernel has no io_uring, not the one that we need (Linux 6.0), or does
     /// not allow it.
-    pub(super) fn new(bell: Arc<OwnedFd>) -> io::Result<Uring> {
-        let ring = IoUring::builder()
-            .setup_cqsize(COMPLETIONS)
-            .setup_submit_all()
-            .setup_single_issuer()
-            // The kernel's part of a completion is done in our looks, and not
-            // whenever it comes.
-            .setup_defer_taskrun()
-            .setup_taskrun_flag()
-            .build(SUBMISSIONS)?;
+    pub(super) fn new() -> io::Result<Uring> {
+        let ring = match SPARE.take() {
+            Some((ring, maker)) if maker == process::id() => ring,
+            spare => {
+                // A forked process shares it with the one that has made it.
+                std::mem::forget(spare);
+                IoUring::builder()
+                    .setup_submit_all()
+                    .setup_single_issuer()
+                    .build(OPERATIONS)?
+            }
+        };
         Ok(Uring {
-            ring: RefCell::new(ring),
-            bell,
-            bell_is_watched: Cell::new(false),
+            ring: RefCell::new(Some(ring)),
+            refusal: Cell::new(None),
+            started: RefCell::default(),
         })
     }
 
-    /// Hands an operation to the next look. False if there is no room before
-    /// that.
+    /// Whether no operation waits for the next look.
+    #[inline(always)]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.started.borrow().is_empty()
+    }
+
+    /// Hands an operation to the next look. False if there is no room before that, or no ring
+    /// any more.
     ///
     /// # Safety
     /// What `entry` points to, and `op`, stay where they are until `op` has a
@@ -125,113 +103,72 @@ impl Uring {
     #[must_use]
     #[inline]
     pub(crate) unsafe fn start(&self, entry: squeue::Entry, op: &Op) -> bool {
-        // SAFETY: as the caller says.
-        unsafe { self.push(entry.user_data(op.address())) }
-    }
-
-    /// Asks for an early end of an operation, which then has a result soon, or
-    /// [was missed](Op::was_missed). False if there is no room for that before the next look.
-    ///
-    /// # Safety
-    /// `op` stays where it is until it has a result.
-    #[must_use]
-    pub(crate) unsafe fn cancel(&self, op: &Op) -> bool {
-        let entry = opcode::AsyncCancel::new(op.address()).build();
-        // SAFETY: it points to nothing, and its answer to `op`, as the caller says.
-        let pushed = unsafe { self.push(entry.user_data(op.address() | ITS_CANCEL)) };
-        op.cancel_is_open.set(pushed);
-        pushed
-    }
-
-    /// Ends all operations on the file that `fd` names with `ECANCELED` soon. False if there is
-    /// no room for that before the next look.
-    #[must_use]
-    pub(crate) fn cancel_all(&self, fd: RawFd) -> bool {
-        let entry = opcode::AsyncCancel2::new(CancelBuilder::fd(Fd(fd)).all()).build();
-        // SAFETY: it points to nothing.
-        unsafe { self.push(entry.user_data(CANCEL)) }
-    }
-
-    /// # Safety
-    /// As for `start`.
-    unsafe fn push(&self, entry: squeue::Entry) -> bool {
         let mut ring = self.ring.borrow_mut();
-        // SAFETY: as the caller says.
-        if unsafe { ring.submission().push(&entry) }.is_ok() {
-            return true;
-        }
-        // A failure shows in that there is still no room.
-        let _ = ring.submit();
-        // SAFETY: as the caller says.
-        unsafe { ring.submission().push(&entry) }.is_ok()
-    }
-
-    fn watch_bell(&self) {
-        let flags = u32::from(libc::POLLIN.cast_unsigned());
-        let entry = opcode::PollAdd::new(Fd(self.bell.as_raw_fd()), flags).multi(true);
-        // SAFETY: it points to nothing.
-        let pushed = unsafe { self.push(entry.build().user_data(BELL)) };
-        self.bell_is_watched.set(pushed);
-    }
-
-    /// Submits what there is, and hands those to `wake` whose operation is done; sleeps for at
-    /// most `timeout` until there is somebody, or the bell rings. Says whether there is more: the
-    /// kernel does its part for some at a time.
-    pub(super) fn look(&self, timeout: Option<Duration>, mut wake: impl FnMut(Raw)) -> bool {
-        if !self.bell_is_watched.get() {
-            self.watch_bell();
-        }
-        // A sleep that nobody could end would be no good.
-        let timeout = if self.bell_is_watched.get() {
-            timeout
-        } else {
-            Some(Duration::ZERO)
+        let Some(ring) = &mut *ring else {
+            return false;
         };
+        let op = std::ptr::from_ref(op);
+        let entry = entry.user_data(op.expose_provenance() as u64);
+        // SAFETY: as the caller says.
+        let is_pushed = unsafe { ring.submission().push(&entry) }.is_ok();
+        if is_pushed {
+            self.started.borrow_mut().push(op);
+        }
+        is_pushed
+    }
+
+    /// Submits what there is, and hands those to `wake` whose operation is done, which is all of
+    /// them, unless the kernel is short of memory.
+    pub(super) fn submit(&self, mut wake: impl FnMut(Raw)) {
         let mut ring = self.ring.borrow_mut();
-        let (submitter, submissions, mut completions) = ring.split();
-        let count = submissions.len();
-        let asks = submissions.taskrun() || submissions.cq_overflow();
-        drop(submissions);
-        let entered = if timeout != Some(Duration::ZERO) && completions.is_empty() {
-            let timeout = timeout.map(Timespec::from);
-            let mut args = SubmitArgs::new();
-            if let Some(timeout) = &timeout {
-                args = args.timespec(timeout);
-            }
-            submitter.submit_with_args(1, &args)
-        } else if count > 0 || asks {
-            let flags = EnterFlags::GETEVENTS.bits();
-            let count = u32::try_from(count).unwrap_or(u32::MAX);
-            // SAFETY: it submits entries that were pushed, and has no argument.
-            unsafe { submitter.enter::<libc::sigset_t>(count, 0, flags, None) }
-        } else {
-            Ok(0)
+        let mut started = self.started.borrow_mut();
+        let Some(entered) = &mut *ring else {
+            return;
         };
-        if let Err(error) = entered {
-            let error = Errno::from_io_error(&error).unwrap_or(Errno::IO);
-            assert_passes("io_uring_enter", error);
-        }
-        completions.sync();
+        let outcome = entered.submit_and_wait(started.len());
+        let completions = entered.completion();
+        let are_done = completions.len() == started.len();
         for completion in completions {
-            match completion.user_data() {
-                CANCEL => {}
-                BELL => self.bell_is_watched.set(cqueue::more(completion.flags())),
-                address => {
-                    let op: *const Op =
-                        std::ptr::with_exposed_provenance((address & !ITS_CANCEL) as usize);
-                    // SAFETY: whoever started it waits for its result, which it does not have
-                    // before a cancel is answered.
-                    let op = unsafe { &*op };
-                    let is_told = match address & ITS_CANCEL {
-                        0 => op.ends(completion.result()),
-                        _ => op.cancel_ends(completion.result()),
-                    };
-                    if is_told {
-                        wake(op.raw);
-                    }
-                }
+            let op: *const Op = std::ptr::with_exposed_provenance(completion.user_data() as usize);
+            // SAFETY: whoever started it waits for its result.
+            unsafe { &*op }.ends(completion.result(), &mut wake);
+        }
+        if are_done {
+            started.clear();
+            return;
+        }
+        // SAFETY: those who were woken have not run since.
+        started.retain(|&op| unsafe { &*op }.result.get().is_none());
+        if let Err(error) = outcome
+            && !passes(Errno::from_io_error(&error).unwrap_or(Errno::IO))
+        {
+            // What the kernel has not taken by now it never looks at.
+            drop(ring.take());
+            self.refusal.set(Some(error));
+            for op in started.drain(..) {
+                // SAFETY: as for those that are done.
+                unsafe { &*op }.ends(-libc::EINTR, &mut wake);
             }
         }
-        ring.submission().taskrun()
+    }
+
+    /// Why there is no ring any more, told once. What was under way then counts as interrupted.
+    pub(crate) fn refusal(&self) -> Option<io::Error> {
+        self.refusal.take()
+    }
+}
+
+impl Drop for Uring {
+    fn drop(&mut self) {
+        // Who has leaked a coroutine in the middle of an operation has leaked its ring as well.
+        let Some(ring) = self.ring.get_mut().take() else {
+            return;
+        };
+        if self.started.get_mut().is_empty() {
+            // At the end of the thread it is closed.
+            let _ = SPARE.try_with(|spare| spare.set(Some((ring, process::id()))));
+        } else {
+            std::mem::forget(ring);
+        }
     }
 }

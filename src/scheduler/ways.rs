@@ -25,6 +25,12 @@ const CROWD: usize = 1 << 12;
 const THRONG: usize = 1 << 15;
 
 impl Scheduler {
+    /// Whether nobody is ready besides the running coroutine.
+    #[inline(always)]
+    pub(crate) fn is_alone(&self) -> bool {
+        self.ready.is_empty()
+    }
+
     /// Lets everybody who is ready run before the running coroutine goes on, in a plain run
     /// where that takes a few steps only; says whether it does.
     ///
