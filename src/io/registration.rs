@@ -229,7 +229,7 @@ impl Registration {
         })
     }
 
-    /// Sends to a socket that has a peer.
+    /// Sends to a socket that has a peer, which may be a TCP stream.
     ///
     /// # Errors
     /// As send(2); `WouldBlock` after the timeout.
@@ -239,12 +239,18 @@ impl Registration {
         fd: BorrowedFd<'_>,
         waiting: Waiting<'_>,
         buf: &[u8],
+        is_tcp: bool,
     ) -> io::Result<usize> {
         self.run(fd, waiting, || {
+            // Since the ring has done it, there may have been news.
             if let Some(result) = ring::send(fd, waiting, buf) {
                 return result;
             }
-            Ok(send(fd, buf, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?)
+            let count = send(fd, buf, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?;
+            if is_tcp && count < buf.len() {
+                self.set_exhausted(Direction::Write);
+            }
+            Ok(count)
         })
     }
 

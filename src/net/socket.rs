@@ -205,9 +205,7 @@ impl<T: AsFd> Socket<T> {
     /// As send(2).
     #[inline]
     pub(super) fn send_stream(&self, at: At, buf: &[u8]) -> io::Result<usize> {
-        let count = self.send(at, buf)?;
-        self.has_written(count, buf.len());
-        Ok(count)
+        self.send_to_peer(at, buf, true)
     }
 
     /// Receives from any socket.
@@ -236,9 +234,14 @@ impl<T: AsFd> Socket<T> {
     /// As send(2).
     #[inline]
     pub(super) fn send(&self, at: At, buf: &[u8]) -> io::Result<usize> {
+        self.send_to_peer(at, buf, false)
+    }
+
+    #[inline]
+    fn send_to_peer(&self, at: At, buf: &[u8], is_tcp: bool) -> io::Result<usize> {
         let waiting = self.waiting(Direction::Write, at);
         let fd = self.get().as_fd();
-        self.io.registration().send(fd, waiting, buf)
+        self.io.registration().send(fd, waiting, buf, is_tcp)
     }
 
     /// Waits until a connect(2) that is under way has ended.

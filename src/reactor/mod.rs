@@ -1,9 +1,9 @@
 //! Who waits for which descriptor, and how the kernel is asked.
 //!
 //! A [`Reactor`] costs nothing before its first use: then it makes its backend.
-//! With [`Poll`] the layer above tries, waits until the kernel tells that another
-//! try is worth it, and tries again. With [`Uring`] it hands operations over and
-//! waits until they are done. A look hands those to the scheduler who may go on.
+//! The layer above tries, waits until [`Poll`] tells that another try is worth it, and tries
+//! again. Through [`Uring`] a look makes the tries of many at once. A look hands those to the
+//! scheduler who may go on.
 
 mod poll;
 mod source;
@@ -28,21 +28,24 @@ pub(crate) use source::{Direction, Source};
 pub(crate) use uring::{Op, Uring};
 
 /// How the kernel is asked about descriptors.
+///
+/// epoll(7) tells which are ready. What differs is how bytes are sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum IoBackend {
-    /// At present always [`Poll`](IoBackend::Poll): every kernel has epoll(7), and on loopback
-    /// io_uring(7) takes from 5 % more of the CPU, with one connection, to 8 % less, by load and
-    /// by processor (see `BENCHMARKS.md` in the repository), and a ring for each runtime. What
-    /// was chosen is logged at debug level.
+    /// [`IoUring`](IoBackend::IoUring) where the kernel allows it, else [`Poll`](IoBackend::Poll).
+    /// Which of them, and why, is logged at debug level.
     #[default]
     Auto,
-    /// Readiness: epoll(7).
+    /// Each operation is a system call of its own.
     Poll,
-    /// Completion: io_uring(7), of Linux 6.1 or later. Containers often forbid it;
-    /// then [`build`](crate::RuntimeBuilder::build) fails. After a run the kernel takes the ring
-    /// apart while the thread goes on: the thread's next blocking call of std may fail once
-    /// with [`Interrupted`](io::ErrorKind::Interrupted).
+    /// The sends of all coroutines that are ready together are one system call: io_uring(7), of
+    /// Linux 6.0 or later. With a thousand sockets or more that takes some 5 % less of the CPU, with
+    /// one it is the same (`BENCHMARKS.md` in the repository). The buffer is the caller's own: who
+    /// sends waits for the next look at descriptors, whatever becomes due, and what the kernel
+    /// took counts. Containers often forbid io_uring; then
+    /// [`build`](crate::RuntimeBuilder::build) fails. A thread keeps one ring, of about
+    /// 30 KiB and a descriptor, from its first run that waits for a socket until its end.
     IoUring,
 }
 
@@ -116,30 +119,27 @@ impl Reactor {
     #[cold]
     fn make(&self, hang: impl FnOnce(Arc<OwnedFd>)) -> io::Result<&Backend> {
         let bell = bell()?;
-        let (uring, why) = match self.wanted {
-            IoBackend::Poll => (None, String::new()),
-            IoBackend::IoUring => (Some(Uring::new()?), String::new()),
-            IoBackend::Auto => match Uring::new() {
-                Ok(uring) => (Some(uring), String::new()),
-                Err(error) => (None, format!("; there is no io_uring: {error}")),
-            },
+        let mut refusal = None;
+        let uring = match self.wanted {
+            IoBackend::Auto => Uring::new().map_err(|error| refusal = Some(error)).ok(),
+            IoBackend::Poll => None,
+            IoBackend::IoUring => Some(Uring::new()?),
         };
-        let most = if uring.is_some() {
-            EVENTS_BESIDE_RING
-        } else {
-            EVENTS
+        let most = match uring {
+            None => EVENTS,
+            Some(_) => EVENTS_BESIDE_RING,
         };
         let poll = Rc::new(Poll::new(&bell, most)?);
         hang(bell);
-        let name = match &uring {
-            None => "epoll",
-            Some(_) => "epoll and io_uring",
-        };
-        let backend = Backend { poll, uring };
-        let backend = self.backend.get_or_init(|| backend);
+        let backend = self.backend.get_or_init(|| Backend { poll, uring });
         // A logger may use descriptors itself: it finds the backend made.
-        let wanted = self.wanted;
-        frames::staying(|| log::debug!("descriptors are awaited with {name} ({wanted:?}{why})"));
+        frames::staying(|| match (&backend.uring, refusal) {
+            (Some(_), _) => log::debug!("descriptors are awaited with epoll; io_uring sends"),
+            (None, None) => log::debug!("descriptors are awaited with epoll"),
+            (None, Some(error)) => {
+                log::debug!("descriptors are awaited with epoll; there is no io_uring: {error}");
+            }
+        });
         Ok(backend)
     }
 

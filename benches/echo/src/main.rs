@@ -7,6 +7,7 @@
 //! the server's process takes for a message, user and system. The ratios are to tokio
 //! within a round; shown are medians.
 
+mod bare;
 mod load;
 mod servers;
 
@@ -119,7 +120,11 @@ fn compare(words: &[String]) {
             let of = |value: fn(&Outcome) -> f64| median(all.iter().map(value));
             let ratio = |value: fn(&Outcome) -> f64| {
                 let base = base.map_or(&[][..], |base| &outcomes[base]);
-                median(all.iter().zip(base).map(|(ours, base)| value(ours) / value(base)))
+                median(
+                    all.iter()
+                        .zip(base)
+                        .map(|(ours, base)| value(ours) / value(base)),
+                )
             };
             println!(
                 "{:>9}  {name:<12} {:>9.2} {:>7.3} {:>9.0} {:>7.3} {:>9.0} {:>9.0} {:>7.3}",

@@ -1,16 +1,17 @@
 //! The servers. Each tells its address and serves until it is killed.
 
-use std::io::{ErrorKind, Read, Write};
-use std::mem::MaybeUninit;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::thread;
 
 use corobin::IoBackend;
-use rustix::event::epoll::{self, EventData, EventFlags};
+
+use crate::bare;
 
 pub const NAMES: &[&str] = &[
     "tokio",
     "epoll",
+    "epoll+ring",
     "corobin-poll",
     "corobin-ring",
     "compio",
@@ -40,7 +41,8 @@ fn listener() -> TcpListener {
 fn serve_with<const SIZE: usize>(name: &str, listener: TcpListener) {
     match name {
         "tokio" => tokio::<SIZE>(listener),
-        "epoll" => epoll_loop::<SIZE>(listener),
+        "epoll" => bare::epoll_loop::<SIZE>(listener),
+        "epoll+ring" => bare::ring_loop::<SIZE>(listener),
         "corobin-poll" => corobin::<SIZE>(listener, IoBackend::Poll),
         "corobin-ring" => corobin::<SIZE>(listener, IoBackend::IoUring),
         "compio" => compio::<SIZE>(listener),
@@ -98,69 +100,6 @@ fn tokio<const SIZE: usize>(listener: TcpListener) {
             });
         }
     });
-}
-
-/// What one would write by hand: level-triggered, one read and one write for each
-/// event. It does not wait for room to write, which these loads do not need at 64
-/// bytes.
-fn epoll_loop<const SIZE: usize>(listener: TcpListener) {
-    const LISTENER: u64 = u64::MAX;
-    struct Connection {
-        stream: std::net::TcpStream,
-        rest: Vec<u8>,
-    }
-    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).expect("an epoll");
-    listener.set_nonblocking(true).expect("an option");
-    let data = EventData::new_u64(LISTENER);
-    epoll::add(&epoll, &listener, data, EventFlags::IN).expect("room");
-    let mut connections: Vec<Option<Connection>> = Vec::new();
-    let mut events = vec![MaybeUninit::uninit(); 1024];
-    let mut buf = [0; SIZE];
-    loop {
-        let (told, _) = epoll::wait(&epoll, &mut events[..], None).expect("events");
-        for event in told {
-            let at = event.data.u64();
-            if at == LISTENER {
-                while let Ok((stream, _)) = listener.accept() {
-                    stream.set_nonblocking(true).expect("an option");
-                    stream.set_nodelay(true).expect("an option");
-                    let at = connections.len() as u64;
-                    let flags = EventFlags::IN;
-                    epoll::add(&epoll, &stream, EventData::new_u64(at), flags).expect("room");
-                    let rest = Vec::new();
-                    connections.push(Some(Connection { stream, rest }));
-                }
-                continue;
-            }
-            let place = &mut connections[at as usize];
-            let Some(connection) = place else { continue };
-            let goes_on = (|| {
-                if !connection.rest.is_empty() {
-                    let count = connection.stream.write(&connection.rest)?;
-                    connection.rest.drain(..count);
-                    if connection.rest.is_empty() {
-                        let data = EventData::new_u64(at);
-                        epoll::modify(&epoll, &connection.stream, data, EventFlags::IN)?;
-                    }
-                    return Ok(true);
-                }
-                let got = connection.stream.read(&mut buf)?;
-                let sent = match connection.stream.write(&buf[..got]) {
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
-                    result => result?,
-                };
-                if sent < got {
-                    connection.rest.extend_from_slice(&buf[sent..got]);
-                    let data = EventData::new_u64(at);
-                    epoll::modify(&epoll, &connection.stream, data, EventFlags::OUT)?;
-                }
-                std::io::Result::Ok(got > 0)
-            })();
-            if !matches!(goes_on, Ok(true)) {
-                *place = None;
-            }
-        }
-    }
 }
 
 fn compio<const SIZE: usize>(listener: TcpListener) {
