@@ -1,7 +1,6 @@
 //! The hot paths, each as a program that goes down one of them so many times and always takes the
 //! same way there.
 
-use std::cell::Cell;
 use std::hint::black_box;
 use std::io::{self, Read, Write};
 use std::rc::Rc;
@@ -229,27 +228,34 @@ fn generator_next(times: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// 64 bytes to a coroutine at the other end of a socket pair, and back.
+/// 64 bytes to a coroutine at the other end of a socket pair, and back; ten pairs take turns.
 fn echo(backend: IoBackend, times: u64) -> io::Result<()> {
+    const PAIRS: u64 = 10;
     let mut runtime = Runtime::builder().io_backend(backend).build()?;
     runtime.run(|| {
-        let (mut near, mut far) = UnixStream::pair()?;
-        let echoed = Rc::new(Cell::new(0));
-        let counter = Rc::clone(&echoed);
-        let server = spawn(move || {
-            let mut packet = [0; 64];
-            while far.read_exact(&mut packet).is_ok() && far.write_all(&packet).is_ok() {
-                counter.set(counter.get() + 1);
-            }
-        });
-        let mut packet = [7; 64];
-        for _ in 0..times {
-            near.write_all(&packet)?;
-            near.read_exact(&mut packet)?;
-        }
-        drop(near);
-        join_all(vec![server]);
-        assert_eq!((echoed.get(), packet), (times, [7; 64]));
+        let clients = (0..PAIRS)
+            .map(|_| {
+                let (mut near, mut far) = UnixStream::pair()?;
+                let server = spawn(move || {
+                    let mut packet = [0; 64];
+                    while far.read_exact(&mut packet).is_ok() {
+                        far.write_all(&packet).expect("the client reads");
+                    }
+                });
+                Ok(spawn(move || {
+                    for n in 0..times / PAIRS {
+                        let sent = [n as u8; 64];
+                        near.write_all(&sent).expect("the server reads");
+                        let mut packet = [0; 64];
+                        near.read_exact(&mut packet).expect("the server writes");
+                        assert_eq!(packet, sent);
+                    }
+                    drop(near);
+                    join_all(vec![server]);
+                }))
+            })
+            .collect::<io::Result<_>>()?;
+        join_all(clients);
         Ok(())
     })
 }

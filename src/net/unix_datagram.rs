@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::net::{RecvFlags, recv};
 
 use crate::suspend;
 
@@ -226,12 +226,7 @@ impl UnixDatagram {
     /// If it has to wait outside of a runtime.
     #[track_caller]
     pub fn send(&self, buf: &[u8]) -> io::Result<usize> {
-        // Not an operation of io_uring: the kernel takes the bytes before it finds the peer's queue
-        // full, and the operation's next try goes on behind them, so that a packet which had to wait
-        // arrives empty (seen on Linux 6.18).
-        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-        self.socket
-            .write_with(Location::caller(), |io| Ok(send(io, buf, flags)?))
+        self.socket.send(Location::caller(), buf)
     }
 }
 
