@@ -161,7 +161,7 @@ impl Registration {
         }
     }
 
-    /// A try on a TCP stream moved less than it could have.
+    /// A try on a TCP stream moved less than it could have, and no look was made since.
     #[inline(always)]
     pub(crate) fn set_exhausted(&self, direction: Direction) {
         if let Some(source) = &*self.source.borrow() {
@@ -242,9 +242,11 @@ impl Registration {
         is_tcp: bool,
     ) -> io::Result<usize> {
         self.run(fd, waiting, || {
-            // Since the ring has done it, there may have been news.
-            if let Some(result) = ring::send(fd, waiting, buf) {
-                return result;
+            match ring::send(fd, waiting, buf) {
+                // There may have been room since, or an end, of which nobody was told.
+                Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Some(result) => return result,
+                None => {}
             }
             let count = send(fd, buf, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?;
             if is_tcp && count < buf.len() {
@@ -254,8 +256,18 @@ impl Registration {
         })
     }
 
+    /// Before the socket is shut down for writing: what was handed over comes first.
+    pub(crate) fn flush(&self) {
+        if let Some(scheduler) = scheduler::current()
+            && let Some(Some(uring)) = scheduler.reactor.made().map(|made| &made.uring)
+            && !uring.is_idle()
+        {
+            scheduler.look_at_descriptors(Some(Duration::ZERO));
+        }
+    }
+
     /// After the socket was shut down for writing: wakes who waits for room, of which some kinds of
-    /// sockets make no news. With epoll only those who wait through this registration.
+    /// sockets make no news. Only those who wait through this registration.
     pub(crate) fn writes_ended(&self) {
         let Some(scheduler) = scheduler::current() else {
             return;

@@ -64,7 +64,8 @@ unsafe fn attempt(
     }
     let scheduler = scheduler::current()?;
     let uring = scheduler.reactor.made()?.uring.as_ref()?;
-    if waiting.never() || uring.is_idle() && scheduler.is_alone() {
+    let is_first = uring.is_idle();
+    if waiting.never() || is_first && (scheduler.is_alone() || uring.pauses()) {
         return None;
     }
     let op = Op::new(scheduler.running());
@@ -72,6 +73,10 @@ unsafe fn attempt(
     // SAFETY: as the caller says; and `op` is in this frame, which waits.
     let is_started = unsafe { uring.start(entry, &op) };
     let result = is_started.then(|| {
+        if is_first {
+            // All who are ready may share that look, and one turn of each is long enough to wait.
+            scheduler.look_after_others();
+        }
         let what = descriptor(fd.as_raw_fd(), waiting.direction);
         let _waits = scheduler.reactor.waits();
         loop {

@@ -79,12 +79,25 @@ impl<T: AsFd> Socket<T> {
         self.limits.get_or_init(Rc::default)
     }
 
-    /// After the socket was shut down; see
-    /// [`Registration::writes_ended`](crate::io::Registration::writes_ended).
-    pub(super) fn was_shut_down(&self, how: Shutdown) {
-        if how != Shutdown::Read {
+    /// Shuts the socket down with `shutdown`, after what other coroutines have begun to send, and
+    /// wakes those who wait to send more.
+    ///
+    /// # Errors
+    /// Those of `shutdown`.
+    pub(super) fn shut_down(
+        &self,
+        how: Shutdown,
+        shutdown: impl FnOnce(&T, Shutdown) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let ends_writes = how != Shutdown::Read;
+        if ends_writes {
+            self.io.registration().flush();
+        }
+        shutdown(self.get(), how)?;
+        if ends_writes {
             self.io.registration().writes_ended();
         }
+        Ok(())
     }
 
     fn waiting(&self, direction: Direction, at: At) -> Waiting<'_> {

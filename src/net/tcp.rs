@@ -50,10 +50,6 @@ passed_on! { TcpStream:
     fn peer_addr(&self) -> SocketAddr;
     /// The address of this end.
     fn local_addr(&self) -> SocketAddr;
-    /// Ends one direction, or both. Whoever waits for the socket in another
-    /// coroutine, also through a duplicate, is woken: reads see the end, writes
-    /// an error.
-    fn shutdown(&self, how: Shutdown) -> ();
     /// Sends small writes at once (`TCP_NODELAY`).
     fn set_nodelay(&self, nodelay: bool) -> ();
     /// Whether small writes are sent at once.
@@ -70,6 +66,16 @@ passed_on! { TcpStream:
 }
 
 impl TcpStream {
+    /// Ends one direction, or both. Whoever waits for the socket in another
+    /// coroutine, also through a duplicate, is woken: reads see the end, writes
+    /// an error.
+    ///
+    /// # Errors
+    /// As in std.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.socket.shut_down(how, net::TcpStream::shutdown)
+    }
+
     /// Connects to the first of the addresses that accepts.
     ///
     /// A suspension point. A connection that is cut short by a cancel is closed.

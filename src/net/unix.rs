@@ -63,9 +63,7 @@ impl UnixStream {
     /// # Errors
     /// As in std.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.socket.get().shutdown(how)?;
-        self.socket.was_shut_down(how);
-        Ok(())
+        self.socket.shut_down(how, net::UnixStream::shutdown)
     }
 
     /// Connects to the socket at `path`.

@@ -54,9 +54,7 @@ impl UnixDatagram {
     /// # Errors
     /// As in std.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.socket.get().shutdown(how)?;
-        self.socket.was_shut_down(how);
-        Ok(())
+        self.socket.shut_down(how, net::UnixDatagram::shutdown)
     }
 
     /// A socket at `path`, where no file may be yet.

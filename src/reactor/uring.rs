@@ -20,6 +20,10 @@ use super::passes;
 /// What one look submits at most; whoever finds no room does its operation itself.
 const OPERATIONS: u32 = 256;
 
+/// So many operations are made by themselves after a look that had one alone: waiting for it
+/// was for nothing.
+const PAUSE: u32 = 32;
+
 thread_local! {
     /// The ring of a runtime that is gone, and the process that has made it. The next one of
     /// the thread takes it: the kernel takes a ring apart while its thread goes on, and may
@@ -33,6 +37,8 @@ pub(crate) struct Uring {
     refusal: Cell<Option<io::Error>>,
     /// Those that have no result yet.
     started: RefCell<Vec<*const Op>>,
+    /// So many that come next are better made by themselves.
+    pause: Cell<u32>,
 }
 
 /// An operation under way.
@@ -70,7 +76,8 @@ impl Uring {
     /// The kernel has no io_uring, not the one that we need (Linux 6.0), or does
     /// not allow it.
     pub(super) fn new() -> io::Result<Uring> {
-        let ring = match SPARE.take() {
+        // Late in the life of the thread it has no place for one.
+        let ring = match SPARE.try_with(Cell::take).ok().flatten() {
             Some((ring, maker)) if maker == process::id() => ring,
             spare => {
                 // A forked process shares it with the one that has made it.
@@ -85,6 +92,7 @@ impl Uring {
             ring: RefCell::new(Some(ring)),
             refusal: Cell::new(None),
             started: RefCell::default(),
+            pause: Cell::new(0),
         })
     }
 
@@ -92,6 +100,15 @@ impl Uring {
     #[inline(always)]
     pub(crate) fn is_idle(&self) -> bool {
         self.started.borrow().is_empty()
+    }
+
+    /// Whether an operation that would be the first for the next look is better made by itself,
+    /// since one was alone lately. Asked once for each.
+    #[inline(always)]
+    pub(crate) fn pauses(&self) -> bool {
+        let pause = self.pause.get();
+        self.pause.set(pause.saturating_sub(1));
+        pause > 0
     }
 
     /// Hands an operation to the next look. False if there is no room before that, or no ring
@@ -134,6 +151,9 @@ impl Uring {
             unsafe { &*op }.ends(completion.result(), &mut wake);
         }
         if are_done {
+            if started.len() == 1 {
+                self.pause.set(PAUSE);
+            }
             started.clear();
             return;
         }

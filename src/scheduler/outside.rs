@@ -80,6 +80,16 @@ impl Scheduler {
         self.set_short();
     }
 
+    /// The next look outside shall be when all who are ready now have had their turn, if not
+    /// before.
+    #[inline(always)]
+    pub(crate) fn look_after_others(&self) {
+        let turn = self.ready.taken() + self.ready.len() * STEP;
+        if turn < self.look_at.get() {
+            self.look_after(turn);
+        }
+    }
+
     #[inline(always)]
     pub(super) fn set_short(&self) {
         let is_plain = self.specials.get() == 0;
