@@ -18,7 +18,7 @@ use crate::generator::raw::Raw;
 use super::passes;
 
 /// What one look submits at most; whoever finds no room does its operation itself.
-const OPERATIONS: u32 = 256;
+const OPERATIONS: u32 = 64;
 
 /// So many operations are made by themselves after a look that had one alone: waiting for it
 /// was for nothing.
