@@ -45,7 +45,7 @@ pub enum IoBackend {
     /// sends waits for the next look at descriptors, whatever becomes due, and what the kernel
     /// took counts. Containers often forbid io_uring; then
     /// [`build`](crate::RuntimeBuilder::build) fails. A thread keeps one ring, of about
-    /// 30 KiB and a descriptor, from its first run that waits for a socket until its end.
+    /// 8 KiB and a descriptor, from its first run that waits for a socket until its end.
     IoUring,
 }
 
