@@ -1,16 +1,16 @@
-//! Attempts that the next look makes for us, all of them at once, with io_uring(7).
+//! Sends that the next look makes for us, all of them at once, with io_uring(7).
 //!
-//! The kernel reads from the caller's own buffer, or writes to it. That is sound because the
-//! frame that borrows it waits until the attempt has been made, whatever becomes due: nothing is
-//! raised there. It is not long, since no attempt waits for its socket. What it came to is
-//! returned, and what is due is met at the next suspension point.
+//! The kernel reads from the caller's own buffer. That is sound because the frame that borrows
+//! it waits until the send has been made, whatever becomes due: nothing is raised there. It is
+//! not long, since no send waits for its socket. What it came to is returned, and what is due is
+//! met at the next suspension point.
 
 use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+use io_uring::opcode;
 use io_uring::types::Fd;
-use io_uring::{opcode, squeue};
 use rustix::io::Errno;
 
 use crate::reactor::Op;
@@ -19,58 +19,41 @@ use crate::suspend;
 
 use super::registration::{Waiting, descriptor};
 
-/// Sends to a socket that has a peer. None if nobody else could share the system call.
+/// Dropped only by a panic of ours, which would leave the kernel with a frame that is gone.
+struct Stays;
+
+impl Drop for Stays {
+    fn drop(&mut self) {
+        eprintln!("corobin: a panic in the middle of an operation; aborting");
+        std::process::abort();
+    }
+}
+
+/// Has the next look send to a socket that has a peer, and waits until the kernel has let go of
+/// the buffer. None if nobody would share the system call, or there is no room.
 ///
 /// # Errors
 /// As send(2), which does not wait.
-#[inline]
 pub(super) fn send(
     fd: BorrowedFd<'_>,
     waiting: Waiting<'_>,
     buf: &[u8],
 ) -> Option<io::Result<usize>> {
-    let entry = opcode::Send::new(Fd(fd.as_raw_fd()), buf.as_ptr(), length(buf))
-        .flags(libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)
-        .build();
-    // SAFETY: `buf` and `fd` are borrowed until the attempt has been made.
-    unsafe { attempt(fd, waiting, entry) }
-}
-
-/// What one operation may move; streams go on with the rest.
-fn length(buf: &[u8]) -> u32 {
+    /// Streams go on with the rest.
     const MOST: u32 = 0x7fff_f000;
-    u32::try_from(buf.len()).unwrap_or(MOST).min(MOST)
-}
-
-/// Has the next look make an attempt, and waits until the kernel has let go of it. None if
-/// that look would have nothing else to do, or no room for it.
-///
-/// # Safety
-/// What `entry` points to stays where it is until this returns, and nobody else touches what it
-/// may write to.
-unsafe fn attempt(
-    fd: BorrowedFd<'_>,
-    waiting: Waiting<'_>,
-    entry: squeue::Entry,
-) -> Option<io::Result<usize>> {
-    /// Dropped only by a panic of ours, which would leave the kernel with a frame
-    /// that is gone.
-    struct Stays;
-    impl Drop for Stays {
-        fn drop(&mut self) {
-            eprintln!("corobin: a panic in the middle of an operation; aborting");
-            std::process::abort();
-        }
-    }
     let scheduler = scheduler::current()?;
     let uring = scheduler.reactor.made()?.uring.as_ref()?;
     let is_first = uring.is_idle();
     if waiting.never() || is_first && (scheduler.is_alone() || uring.pauses()) {
         return None;
     }
+    let length = u32::try_from(buf.len()).unwrap_or(MOST).min(MOST);
+    let entry = opcode::Send::new(Fd(fd.as_raw_fd()), buf.as_ptr(), length)
+        .flags(libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)
+        .build();
     let op = Op::new(scheduler.running());
     let stays = Stays;
-    // SAFETY: as the caller says; and `op` is in this frame, which waits.
+    // SAFETY: `op` is in this frame, and `fd` and `buf` are borrowed by it; it waits, below.
     let is_started = unsafe { uring.start(entry, &op) };
     let result = is_started.then(|| {
         if is_first {
