@@ -3,6 +3,8 @@
 
 #[path = "common/child.rs"]
 mod child;
+#[path = "common/logged.rs"]
+mod logged;
 
 use std::fs;
 use std::io::{Error, ErrorKind, Read, Write};
@@ -11,11 +13,13 @@ use std::os::unix::process::ExitStatusExt;
 use std::ptr;
 use std::thread;
 
-use corobin::net::{TcpListener, TcpStream, UdpSocket, UnixStream};
+use corobin::net::{UdpSocket, UnixStream};
 use corobin::process::Command;
 use corobin::{IoBackend, Runtime, run, spawn, yield_now};
 
 use child::{child_output, is_child, no_core_dump};
+use log::Level;
+use logged::logged_by;
 
 /// `MADV_GUARD_INSTALL`.
 const GUARD_INSTALL: u32 = 102;
@@ -113,28 +117,37 @@ fn io_uring_that_is_refused_is_an_error_that_says_what_it_needs() {
     });
 }
 
+/// Many ask and are answered at once.
+fn talk(round: u8) {
+    const CROWD: u8 = 10;
+    let ask = |n: u8| {
+        let (mut one, mut two) = UnixStream::pair().unwrap();
+        let answer = spawn(move || {
+            let mut buf = [0; 2];
+            two.read_exact(&mut buf).unwrap();
+            two.write_all(&buf).unwrap();
+        });
+        spawn(move || {
+            one.write_all(&[round, n]).unwrap();
+            let mut buf = [0; 2];
+            one.read_exact(&mut buf).unwrap();
+            assert_eq!(buf, [round, n]);
+            answer.join().unwrap();
+        })
+    };
+    let handles: Vec<_> = (0..CROWD).map(ask).collect();
+    for handle in handles {
+        handle.join().unwrap();
+    }
+}
+
 #[test]
 fn auto_takes_what_there_is() {
     on_older_kernel(|| {
-        let builder = Runtime::builder().io_backend(IoBackend::Auto);
-        builder.build().unwrap().run(|| {
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            let address = listener.local_addr().unwrap();
-            let server = spawn(move || {
-                let (mut stream, _) = listener.accept().unwrap();
-                let mut text = String::new();
-                stream.read_to_string(&mut text).unwrap();
-                stream.write_all(text.to_uppercase().as_bytes()).unwrap();
-            });
-            let mut stream = TcpStream::connect(address).unwrap();
-            yield_now();
-            stream.write_all(b"hello").unwrap();
-            stream.shutdown(std::net::Shutdown::Write).unwrap();
-            let mut text = String::new();
-            stream.read_to_string(&mut text).unwrap();
-            assert_eq!(text, "HELLO");
-            server.join().unwrap();
-        });
+        let logged = logged_by(Level::Debug, || run(|| (0..3).for_each(talk)));
+        let text = "there is no io_uring, so sends are system calls: ";
+        let count = logged.iter().filter(|line| line.starts_with(text)).count();
+        assert_eq!(count, 1, "{logged:?}");
     });
 }
 
@@ -211,42 +224,20 @@ fn looks_that_are_refused_end_a_run() {
 }
 
 #[test]
-fn operations_go_on_where_io_uring_is_refused_later() {
-    const CROWD: usize = 10;
+fn sends_go_on_where_io_uring_is_refused_later() {
     let thread = thread::spawn(|| {
         let builder = Runtime::builder().io_backend(IoBackend::IoUring);
         let Ok(mut runtime) = builder.build() else {
             return println!("skipped: there is no io_uring");
         };
         runtime.run(|| {
-            let echo = |round: usize| {
-                let handles: Vec<_> = (0..CROWD)
-                    .map(|n| {
-                        let (mut one, mut two) = UnixStream::pair().unwrap();
-                        let answer = spawn(move || {
-                            let mut buf = [0; 2];
-                            two.read_exact(&mut buf).unwrap();
-                            two.write_all(&buf).unwrap();
-                        });
-                        spawn(move || {
-                            let sent = [round as u8, n as u8];
-                            one.write_all(&sent).unwrap();
-                            let mut buf = [0; 2];
-                            one.read_exact(&mut buf).unwrap();
-                            assert_eq!(buf, sent);
-                            answer.join().unwrap();
-                        })
-                    })
-                    .collect();
-                for handle in handles {
-                    handle.join().unwrap();
-                }
-            };
-            echo(0);
-            match refuse(&[(libc::SYS_io_uring_enter, libc::EPERM)]) {
-                Ok(()) => (1..10).for_each(echo),
-                Err(error) => println!("skipped: no seccomp filter: {error}"),
+            (0..3).for_each(talk);
+            if let Err(error) = refuse(&[(libc::SYS_io_uring_enter, libc::EPERM)]) {
+                return println!("skipped: no seccomp filter: {error}");
             }
+            let logged = logged_by(Level::Warn, || (3..10).for_each(talk));
+            assert_eq!(logged.len(), 1, "{logged:?}");
+            assert!(logged[0].starts_with("io_uring_enter fails"), "{logged:?}");
         });
     });
     thread.join().unwrap();

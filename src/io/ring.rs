@@ -47,6 +47,14 @@ pub(super) fn send(
     if waiting.never() || is_first && (scheduler.is_alone() || uring.pauses()) {
         return None;
     }
+    if uring.is_new() {
+        match uring.open() {
+            Ok(()) => log::debug!("sends go through io_uring"),
+            Err(error) => log::debug!("there is no io_uring, so sends are system calls: {error}"),
+        }
+        // The logger may have done anything.
+        return None;
+    }
     let length = u32::try_from(buf.len()).unwrap_or(MOST).min(MOST);
     let entry = opcode::Send::new(Fd(fd.as_raw_fd()), buf.as_ptr(), length)
         .flags(libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)

@@ -33,8 +33,9 @@ pub(crate) use uring::{Op, Uring};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum IoBackend {
-    /// [`IoUring`](IoBackend::IoUring) where the kernel allows it, else [`Poll`](IoBackend::Poll).
-    /// Which of them, and why, is logged at debug level.
+    /// [`IoUring`](IoBackend::IoUring), once there is something to send for more than one and where
+    /// the kernel allows it, else [`Poll`](IoBackend::Poll). Which of them, and why, is logged at
+    /// debug level.
     #[default]
     Auto,
     /// Each operation is a system call of its own.
@@ -45,20 +46,13 @@ pub enum IoBackend {
     /// own: who sends waits for the next look at descriptors, whatever becomes due, and what the
     /// kernel took counts. Containers often forbid io_uring; then
     /// [`build`](crate::RuntimeBuilder::build) fails. A thread keeps one ring, of about
-    /// 8 KiB and a descriptor, from its first run that waits for a socket until its end.
+    /// 8 KiB and a descriptor, from its first use until the thread's end.
     IoUring,
 }
 
 /// The longest sleep; the loop looks again then. Beyond 24 days epoll would need epoll_pwait2(2),
 /// which came with Linux 5.11.
 const LONGEST: Duration = Duration::from_hours(24);
-
-/// What one look takes: about as many as have their turn before the next, so that what a wake
-/// has touched is still in the cache when its coroutine runs.
-const EVENTS: usize = 64;
-/// The same with a ring, where who answers has two turns: one for what has come, and one after
-/// its answer was sent.
-const EVENTS_BESIDE_RING: usize = 32;
 
 pub(crate) struct Reactor {
     wanted: IoBackend,
@@ -81,11 +75,21 @@ pub(crate) struct Backend {
 pub(crate) fn try_out(backend: IoBackend) -> io::Result<()> {
     match backend {
         IoBackend::Auto | IoBackend::Poll => Ok(()),
-        IoBackend::IoUring => Uring::new().map(drop).map_err(|error| {
+        IoBackend::IoUring => opened().map(drop).map_err(|error| {
             let text = format!("IoBackend::IoUring needs io_uring of Linux 6.0: {error}");
             io::Error::new(error.kind(), text)
         }),
     }
+}
+
+/// A ring that is there.
+///
+/// # Errors
+/// As [`Uring::open`].
+fn opened() -> io::Result<Uring> {
+    let uring = Uring::default();
+    uring.open()?;
+    Ok(uring)
 }
 
 /// An eventfd(2).
@@ -119,27 +123,18 @@ impl Reactor {
     #[cold]
     fn make(&self, hang: impl FnOnce(Arc<OwnedFd>)) -> io::Result<&Backend> {
         let bell = bell()?;
-        let mut refusal = None;
         let uring = match self.wanted {
-            IoBackend::Auto => Uring::new().map_err(|error| refusal = Some(error)).ok(),
+            // Opened by the first batch.
+            IoBackend::Auto => Some(Uring::default()),
             IoBackend::Poll => None,
-            IoBackend::IoUring => Some(Uring::new()?),
+            IoBackend::IoUring => Some(opened()?),
         };
-        let most = match uring {
-            None => EVENTS,
-            Some(_) => EVENTS_BESIDE_RING,
-        };
-        let poll = Rc::new(Poll::new(&bell, most)?);
+        let poll = Rc::new(Poll::new(&bell)?);
         hang(bell);
         let backend = self.backend.get_or_init(|| Backend { poll, uring });
         // A logger may use descriptors itself: it finds the backend made.
-        frames::staying(|| match (&backend.uring, refusal) {
-            (Some(_), _) => log::debug!("descriptors are awaited with epoll; io_uring sends"),
-            (None, None) => log::debug!("descriptors are awaited with epoll"),
-            (None, Some(error)) => {
-                log::debug!("descriptors are awaited with epoll; there is no io_uring: {error}");
-            }
-        });
+        let wanted = self.wanted;
+        frames::staying(|| log::debug!("descriptors are awaited with epoll ({wanted:?})"));
         Ok(backend)
     }
 

@@ -19,6 +19,10 @@ use crate::generator::raw::Raw;
 
 use super::{Direction, Source, passes};
 
+/// What the kernel hands over at once: no more than have their turn before the next look, of whom
+/// some have two if they send, so that what a wake has touched is still in the cache when its
+/// coroutine runs.
+const EVENTS: usize = 32;
 /// Not a descriptor: the bell.
 const BELL: u64 = u64::MAX;
 
@@ -39,16 +43,15 @@ pub(crate) struct Poll {
     epoll: OwnedFd,
     /// By number of the descriptor.
     sources: RefCell<Vec<Option<Rc<Source>>>>,
-    /// What one look takes.
-    events: RefCell<Box<[MaybeUninit<epoll::Event>]>>,
+    events: RefCell<Box<[MaybeUninit<epoll::Event>; EVENTS]>>,
 }
 
 impl Poll {
-    /// A poller that takes up to `most` events at once, and whose sleep ends when `bell` is rung.
+    /// A poller whose sleep ends when `bell` is rung.
     ///
     /// # Errors
     /// The system gives no descriptor.
-    pub(super) fn new(bell: &OwnedFd, most: usize) -> io::Result<Poll> {
+    pub(super) fn new(bell: &OwnedFd) -> io::Result<Poll> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         // Edge-triggered: each ring is told once, and nobody need read it.
         let flags = EventFlags::IN | EventFlags::ET;
@@ -56,7 +59,7 @@ impl Poll {
         Ok(Poll {
             epoll,
             sources: RefCell::default(),
-            events: RefCell::new(Box::new_uninit_slice(most)),
+            events: RefCell::new(Box::new([MaybeUninit::uninit(); EVENTS])),
         })
     }
 
@@ -109,7 +112,6 @@ impl Poll {
             }
             timeout = Some(Timespec::default());
         }
-        let most = events.len();
         let told = match epoll::wait(&self.epoll, &mut events[..], timeout.as_ref()) {
             Ok((told, _)) => told,
             Err(error) => {
@@ -117,7 +119,7 @@ impl Poll {
                 Default::default()
             }
         };
-        let is_full = told.len() == most;
+        let is_full = told.len() == EVENTS;
         for event in told {
             let (flags, at) = (event.flags, event.data.u64());
             let Some(Some(source)) = usize::try_from(at).ok().and_then(|at| sources.get(at)) else {

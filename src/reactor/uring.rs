@@ -31,9 +31,11 @@ thread_local! {
     static SPARE: Cell<Option<(IoUring, u32)>> = const { Cell::new(None) };
 }
 
+#[derive(Default)]
 pub(crate) struct Uring {
-    /// None once the kernel has refused it.
+    /// None before the first batch, and once the kernel has refused it.
     ring: RefCell<Option<IoUring>>,
+    is_opened: Cell<bool>,
     refusal: Cell<Option<io::Error>>,
     /// Those that have no result yet.
     started: RefCell<Vec<*const Op>>,
@@ -72,10 +74,20 @@ impl Op {
 }
 
 impl Uring {
+    /// Whether it is time to [open](Self::open) it.
+    #[inline(always)]
+    pub(crate) fn is_new(&self) -> bool {
+        !self.is_opened.get()
+    }
+
+    /// Makes the ring. If that fails, it goes without.
+    ///
     /// # Errors
     /// The kernel has no io_uring, not the one that we need (Linux 6.0), or does
     /// not allow it.
-    pub(super) fn new() -> io::Result<Uring> {
+    #[cold]
+    pub(crate) fn open(&self) -> io::Result<()> {
+        self.is_opened.set(true);
         // Late in the life of the thread it has no place for one.
         let ring = match SPARE.try_with(Cell::take).ok().flatten() {
             Some((ring, maker)) if maker == process::id() => ring,
@@ -88,12 +100,8 @@ impl Uring {
                     .build(OPERATIONS)?
             }
         };
-        Ok(Uring {
-            ring: RefCell::new(Some(ring)),
-            refusal: Cell::new(None),
-            started: RefCell::default(),
-            pause: Cell::new(0),
-        })
+        self.ring.replace(Some(ring));
+        Ok(())
     }
 
     /// Whether no operation waits for the next look.
@@ -111,8 +119,7 @@ impl Uring {
         pause > 0
     }
 
-    /// Hands an operation to the next look. False if there is no room before that, or no ring
-    /// any more.
+    /// Hands an operation to the next look. False if there is no room before that, or no ring.
     ///
     /// # Safety
     /// What `entry` points to, and `op`, stay where they are until `op` has a
