@@ -225,8 +225,8 @@ fn every_packet_is_accounted_for() {
     });
 }
 
-/// Several wait for the same bytes, and are cancelled while the kernel is about to let them try
-/// again: io_uring does not find them then, but each must end all the same.
+/// Several wait for the same bytes, and are cancelled as they are about to try again: each must
+/// end all the same.
 #[test]
 fn readers_of_one_socket_are_cancelled_as_they_are_about_to_try_again() {
     on_each(|| {

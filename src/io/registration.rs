@@ -161,7 +161,8 @@ impl Registration {
         }
     }
 
-    /// A try on a TCP stream moved less than it could have, and no look was made since.
+    /// A try on a TCP stream moved less than it could have. Only if no look was made since, which
+    /// might have told of more.
     #[inline(always)]
     pub(crate) fn set_exhausted(&self, direction: Direction) {
         if let Some(source) = &*self.source.borrow() {
@@ -243,8 +244,9 @@ impl Registration {
     ) -> io::Result<usize> {
         self.run(fd, waiting, || {
             match ring::send(fd, waiting, buf) {
-                // There may have been room since, or an end, of which nobody was told.
+                // No room then; but there may be by now, or an end, of which nobody was told.
                 Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
+                // A short one says nothing about now: a look was made since.
                 Some(result) => return result,
                 None => {}
             }
@@ -254,16 +256,6 @@ impl Registration {
             }
             Ok(count)
         })
-    }
-
-    /// Before the socket is shut down for writing: what was handed over comes first.
-    pub(crate) fn flush(&self) {
-        if let Some(scheduler) = scheduler::current()
-            && let Some(Some(uring)) = scheduler.reactor.made().map(|made| &made.uring)
-            && !uring.is_idle()
-        {
-            scheduler.look_at_descriptors(Some(Duration::ZERO));
-        }
     }
 
     /// After the socket was shut down for writing: wakes who waits for room, of which some kinds of

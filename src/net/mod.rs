@@ -61,9 +61,9 @@
 //!   and blocking again when it is one of std's. Duplicates (`try_clone`) share
 //!   that: reads and writes of streams say with each call that they do not wait, but
 //!   an `accept`, or a datagram with an address, would block all coroutines then.
-//! - Where io_uring is allowed, sends of coroutines that are ready together go to the kernel with one
-//!   system call ([`IoBackend`](crate::IoBackend)): who sends lets the others run then, also where
-//!   there is room. A `shutdown` comes after what was begun.
+//! - Where io_uring is allowed, `write` and `send` of coroutines that are ready together are one
+//!   system call ([`IoBackend`](crate::IoBackend)). So a write may let others run even if there
+//!   is room. A `shutdown` comes after the sends that other coroutines have begun.
 //! - Futures read from and write to streams through the traits of other crates, each with a
 //!   feature; see the [crate's page](crate#features).
 //! - Outside of a runtime all works that need not wait; what would have to

@@ -13,7 +13,7 @@ use rustix::net::{
     SocketType, recv, recvmsg, sendmsg, socket_with,
 };
 
-use crate::io::{Async, Limits, SharedLimits, Waiting};
+use crate::io::{Async, Limits, SharedLimits, Waiting, send_begun};
 use crate::reactor::Direction;
 use crate::scheduler;
 use crate::suspend;
@@ -91,7 +91,7 @@ impl<T: AsFd> Socket<T> {
     ) -> io::Result<()> {
         let ends_writes = how != Shutdown::Read;
         if ends_writes {
-            self.io.registration().flush();
+            send_begun();
         }
         shutdown(self.get(), how)?;
         if ends_writes {

@@ -68,7 +68,7 @@ passed_on! { TcpStream:
 impl TcpStream {
     /// Ends one direction, or both. Whoever waits for the socket in another
     /// coroutine, also through a duplicate, is woken: reads see the end, writes
-    /// an error.
+    /// an error. What other coroutines have begun to send is sent first.
     ///
     /// # Errors
     /// As in std.

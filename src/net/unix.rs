@@ -55,7 +55,8 @@ passed_on! { UnixStream:
 
 impl UnixStream {
     /// Ends one direction, or both. Whoever waits for the socket in another
-    /// coroutine is woken; a reader also where it waits through a duplicate.
+    /// coroutine is woken; a reader also where it waits through a duplicate. What other coroutines
+    /// have begun to send is sent first.
     ///
     /// A writer that waits through a duplicate, or whose peer shuts down its reading, may go on
     /// waiting until the peer has read or closed: of that the kernel tells only those who block.

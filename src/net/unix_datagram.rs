@@ -49,7 +49,8 @@ passed_on! { UnixDatagram:
 impl UnixDatagram {
     /// Ends one direction, or both. Whoever waits for the socket in another
     /// coroutine is woken; a reader also where it waits through a duplicate. A read gives 0 bytes
-    /// from then on, when it has had what was there.
+    /// from then on, when it has had what was there. What other coroutines have begun to send is
+    /// sent first.
     ///
     /// # Errors
     /// As in std.

@@ -25,28 +25,32 @@ use crate::generator::raw::Raw;
 
 pub(crate) use poll::Poll;
 pub(crate) use source::{Direction, Source};
-pub(crate) use uring::{Op, Uring};
+pub(crate) use uring::Op;
+use uring::Uring;
 
-/// How the kernel is asked about descriptors.
-///
-/// epoll(7) tells which are ready. What differs is how bytes are sent.
+/// How bytes are sent. Which descriptors are ready, epoll(7) tells with each of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum IoBackend {
-    /// [`IoUring`](IoBackend::IoUring), once there is something to send for more than one and where
-    /// the kernel allows it, else [`Poll`](IoBackend::Poll). Which of them, and why, is logged at
-    /// debug level.
+    /// As [`IoUring`](IoBackend::IoUring) where the kernel allows it, else as
+    /// [`Poll`](IoBackend::Poll); never an error. The ring is opened when two coroutines first have
+    /// something to send in the same turn of the loop; what came of that is logged at debug level.
     #[default]
     Auto,
-    /// Each operation is a system call of its own.
+    /// Each send is a system call of its own.
     Poll,
-    /// The sends of all coroutines that are ready together are one system call: io_uring(7), of
-    /// Linux 6.0 or later. An echo server takes 0.95 of the CPU at 1 000 connections and 0.85 at
-    /// 10 000, and as much at fewer (`BENCHMARKS.md` in the repository). The buffer is the caller's
-    /// own: who sends waits for the next look at descriptors, whatever becomes due, and what the
-    /// kernel took counts. Containers often forbid io_uring; then
-    /// [`build`](crate::RuntimeBuilder::build) fails. A thread keeps one ring, of about
-    /// 8 KiB and a descriptor, from its first use until the thread's end.
+    /// What coroutines that are ready together send is one system call, of io_uring(7), from
+    /// Linux 6.0 on: `write` and `write_all` of streams, and `send` of datagram sockets; not
+    /// `write_vectored`, `send_to`, what futures write, or sockets that are set non-blocking.
+    ///
+    /// An echo server takes 0.95 of the CPU that it takes with [`Poll`](IoBackend::Poll) at 1 000
+    /// connections, 0.85 at 10 000, and as much at 100 or fewer (`BENCHMARKS.md` in the
+    /// repository). A send that shares a call waits for one turn of the others. A cancel or timeout
+    /// does not cut that short: what was sent is returned, and the cancel is met at the next
+    /// suspension point.
+    ///
+    /// Containers often forbid io_uring; then [`build`](crate::RuntimeBuilder::build) fails. A
+    /// thread keeps one ring, of about 8 KiB and a descriptor, until its end.
     IoUring,
 }
 
@@ -64,7 +68,7 @@ pub(crate) struct Reactor {
 
 pub(crate) struct Backend {
     pub(crate) poll: Rc<Poll>,
-    /// What sends and receives in batches, if that is wanted.
+    /// What sends in batches, if that is wanted.
     pub(crate) uring: Option<Uring>,
 }
 
@@ -183,18 +187,12 @@ impl Reactor {
     }
 }
 
-/// Whether what has failed so may do better: an interruption, an end of the time, and a shortage
-/// pass, so the loop looks again. Anything else will fail again, as when a seccomp(2) filter
-/// refuses the call, or somebody has closed our descriptor.
+/// Whether what has failed so may do better: an interruption and a shortage pass, so the loop
+/// looks again. Anything else will fail again, as when a seccomp(2) filter refuses the call, or
+/// somebody has closed our descriptor.
 #[cold]
 fn passes(error: Errno) -> bool {
-    const PASSES: [Errno; 5] = [
-        Errno::INTR,
-        Errno::TIME,
-        Errno::AGAIN,
-        Errno::BUSY,
-        Errno::NOMEM,
-    ];
+    const PASSES: [Errno; 4] = [Errno::INTR, Errno::AGAIN, Errno::BUSY, Errno::NOMEM];
     PASSES.contains(&error)
 }
 

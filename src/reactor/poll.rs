@@ -19,9 +19,8 @@ use crate::generator::raw::Raw;
 
 use super::{Direction, Source, passes};
 
-/// What the kernel hands over at once: no more than have their turn before the next look, of whom
-/// some have two if they send, so that what a wake has touched is still in the cache when its
-/// coroutine runs.
+/// What the kernel hands over at once. The loop looks each 64 steps, and whoever answers by the
+/// ring takes two, so those who are woken run while what was touched of them is in the cache.
 const EVENTS: usize = 32;
 /// Not a descriptor: the bell.
 const BELL: u64 = u64::MAX;

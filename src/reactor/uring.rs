@@ -25,16 +25,40 @@ const OPERATIONS: u32 = 64;
 const PAUSE: u32 = 32;
 
 thread_local! {
-    /// The ring of a runtime that is gone, and the process that has made it. The next one of
-    /// the thread takes it: the kernel takes a ring apart while its thread goes on, and may
-    /// interrupt a blocking call of std for that.
-    static SPARE: Cell<Option<(IoUring, u32)>> = const { Cell::new(None) };
+    /// The ring of a runtime that is gone. The next one of the thread takes it: the kernel takes
+    /// a ring apart while its thread goes on, and may interrupt a blocking call of std for that.
+    static SPARE: Cell<Option<Ring>> = const { Cell::new(None) };
+}
+
+struct Ring {
+    ring: IoUring,
+    /// The process that has made it. One that was forked since shares its memory.
+    maker: u32,
+}
+
+impl Ring {
+    /// # Errors
+    /// The kernel has no io_uring, not the one that we need (Linux 6.0), or does
+    /// not allow it.
+    fn new() -> io::Result<Ring> {
+        Ok(Ring {
+            ring: IoUring::builder()
+                .setup_submit_all()
+                .setup_single_issuer()
+                .build(OPERATIONS)?,
+            maker: process::id(),
+        })
+    }
+
+    fn is_ours(&self) -> bool {
+        self.maker == process::id()
+    }
 }
 
 #[derive(Default)]
 pub(crate) struct Uring {
-    /// None before the first batch, and once the kernel has refused it.
-    ring: RefCell<Option<IoUring>>,
+    /// None before it is opened, and once the kernel has refused it.
+    ring: RefCell<Option<Ring>>,
     is_opened: Cell<bool>,
     refusal: Cell<Option<io::Error>>,
     /// Those that have no result yet.
@@ -74,30 +98,25 @@ impl Op {
 }
 
 impl Uring {
-    /// Whether it is time to [open](Self::open) it.
+    /// Whether nobody has tried to [open](Self::open) it.
     #[inline(always)]
-    pub(crate) fn is_new(&self) -> bool {
+    pub(crate) fn is_unopened(&self) -> bool {
         !self.is_opened.get()
     }
 
     /// Makes the ring. If that fails, it goes without.
     ///
     /// # Errors
-    /// The kernel has no io_uring, not the one that we need (Linux 6.0), or does
-    /// not allow it.
+    /// As [`Ring::new`].
     #[cold]
     pub(crate) fn open(&self) -> io::Result<()> {
         self.is_opened.set(true);
         // Late in the life of the thread it has no place for one.
         let ring = match SPARE.try_with(Cell::take).ok().flatten() {
-            Some((ring, maker)) if maker == process::id() => ring,
+            Some(ring) if ring.is_ours() => ring,
             spare => {
-                // A forked process shares it with the one that has made it.
                 std::mem::forget(spare);
-                IoUring::builder()
-                    .setup_submit_all()
-                    .setup_single_issuer()
-                    .build(OPERATIONS)?
+                Ring::new()?
             }
         };
         self.ring.replace(Some(ring));
@@ -110,10 +129,9 @@ impl Uring {
         self.started.borrow().is_empty()
     }
 
-    /// Whether an operation that would be the first for the next look is better made by itself,
-    /// since one was alone lately. Asked once for each.
+    /// Takes one off the pause after a batch of one; says whether there was one.
     #[inline(always)]
-    pub(crate) fn pauses(&self) -> bool {
+    pub(crate) fn takes_pause(&self) -> bool {
         let pause = self.pause.get();
         self.pause.set(pause.saturating_sub(1));
         pause > 0
@@ -123,12 +141,12 @@ impl Uring {
     ///
     /// # Safety
     /// What `entry` points to, and `op`, stay where they are until `op` has a
-    /// result; and only the kernel touches what it may write to.
+    /// result. The kernel writes to nothing of that, and answers within the call that submits.
     #[must_use]
     #[inline]
     pub(crate) unsafe fn start(&self, entry: squeue::Entry, op: &Op) -> bool {
         let mut ring = self.ring.borrow_mut();
-        let Some(ring) = &mut *ring else {
+        let Some(Ring { ring, .. }) = &mut *ring else {
             return false;
         };
         let op = std::ptr::from_ref(op);
@@ -146,7 +164,7 @@ impl Uring {
     pub(super) fn submit(&self, mut wake: impl FnMut(Raw)) {
         let mut ring = self.ring.borrow_mut();
         let mut started = self.started.borrow_mut();
-        let Some(entered) = &mut *ring else {
+        let Some(Ring { ring: entered, .. }) = &mut *ring else {
             return;
         };
         let outcome = entered.submit_and_wait(started.len());
@@ -154,7 +172,8 @@ impl Uring {
         let are_done = completions.len() == started.len();
         for completion in completions {
             let op: *const Op = std::ptr::with_exposed_provenance(completion.user_data() as usize);
-            // SAFETY: whoever started it waits for its result.
+            // SAFETY: only `start` pushes entries, each with the address of an `Op` that stays until
+            // it has a result, and each is answered once.
             unsafe { &*op }.ends(completion.result(), &mut wake);
         }
         if are_done {
@@ -164,16 +183,17 @@ impl Uring {
             started.clear();
             return;
         }
-        // SAFETY: those who were woken have not run since.
+        // SAFETY: those without a result stay, and of the others nobody has run since.
         started.retain(|&op| unsafe { &*op }.result.get().is_none());
         if let Err(error) = outcome
             && !passes(Errno::from_io_error(&error).unwrap_or(Errno::IO))
         {
-            // What the kernel has not taken by now it never looks at.
+            // What the kernel has taken it has done and answered. The rest it never looks at once
+            // the ring is gone, so nothing is done twice.
             drop(ring.take());
             self.refusal.set(Some(error));
             for op in started.drain(..) {
-                // SAFETY: as for those that are done.
+                // SAFETY: it has no result, so it stays.
                 unsafe { &*op }.ends(-libc::EINTR, &mut wake);
             }
         }
@@ -187,14 +207,14 @@ impl Uring {
 
 impl Drop for Uring {
     fn drop(&mut self) {
-        // Who has leaked a coroutine in the middle of an operation has leaked its ring as well.
         let Some(ring) = self.ring.get_mut().take() else {
             return;
         };
         if self.started.get_mut().is_empty() {
             // At the end of the thread it is closed.
-            let _ = SPARE.try_with(|spare| spare.set(Some((ring, process::id()))));
+            let _ = SPARE.try_with(|spare| spare.set(Some(ring)));
         } else {
+            // A coroutine was leaked in the middle of an operation.
             std::mem::forget(ring);
         }
     }

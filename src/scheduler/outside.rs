@@ -83,8 +83,8 @@ impl Scheduler {
     /// The next look outside shall be when all who are ready now have had their turn, if not
     /// before.
     #[inline(always)]
-    pub(crate) fn look_after_others(&self) {
-        let turn = self.ready.taken() + self.ready.len() * STEP;
+    pub(crate) fn look_after_this_round(&self) {
+        let turn = self.ready.taken().wrapping_add(self.ready.len() * STEP);
         if turn < self.look_at.get() {
             self.look_after(turn);
         }
