@@ -507,12 +507,15 @@ fn a_forked_process_has_a_ring_of_its_own() {
         assert!(has_done());
         // SAFETY: the only other thread waits for this one, and holds no lock meanwhile.
         check(unsafe { libc::fork() });
-        let builder = Runtime::builder().io_backend(IoBackend::Auto);
-        check(builder.build().unwrap().run(|| {
-            talk(FEW, 1, 5);
-            // SAFETY: as above. Both end the run.
-            unsafe { libc::fork() }
-        }));
+        // In a run, which both end.
+        for backend in backends() {
+            let mut runtime = Runtime::builder().io_backend(backend).build().unwrap();
+            check(runtime.run(|| {
+                begin();
+                // SAFETY: as above.
+                unsafe { libc::fork() }
+            }));
+        }
         assert!(has_done());
     });
 }
