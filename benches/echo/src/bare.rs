@@ -14,10 +14,27 @@ use rustix::fd::OwnedFd;
 /// Not the place of a connection.
 const LISTENER: u64 = u64::MAX;
 
+/// Takes in whoever wants to connect.
+fn accept_all<C>(
+    listener: &TcpListener,
+    epoll: &OwnedFd,
+    connections: &mut Vec<Option<C>>,
+    connection: impl Fn(TcpStream, u64) -> C,
+) {
+    while let Ok((stream, _)) = listener.accept() {
+        stream.set_nonblocking(true).expect("an option");
+        stream.set_nodelay(true).expect("an option");
+        let at = connections.len() as u64;
+        let data = EventData::new_u64(at);
+        epoll::add(epoll, &stream, data, EventFlags::IN).expect("room");
+        connections.push(Some(connection(stream, at)));
+    }
+}
+
 /// Level-triggered, one read and one write for each event.
 pub fn epoll_loop<const SIZE: usize>(listener: TcpListener) {
     struct Connection {
-        stream: std::net::TcpStream,
+        stream: TcpStream,
         rest: Vec<u8>,
     }
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).expect("an epoll");
@@ -32,15 +49,12 @@ pub fn epoll_loop<const SIZE: usize>(listener: TcpListener) {
         for event in told {
             let at = event.data.u64();
             if at == LISTENER {
-                while let Ok((stream, _)) = listener.accept() {
-                    stream.set_nonblocking(true).expect("an option");
-                    stream.set_nodelay(true).expect("an option");
-                    let at = connections.len() as u64;
-                    let flags = EventFlags::IN;
-                    epoll::add(&epoll, &stream, EventData::new_u64(at), flags).expect("room");
-                    let rest = Vec::new();
-                    connections.push(Some(Connection { stream, rest }));
-                }
+                accept_all(&listener, &epoll, &mut connections, |stream, _| {
+                    Connection {
+                        stream,
+                        rest: Vec::new(),
+                    }
+                });
                 continue;
             }
             let place = &mut connections[at as usize];
@@ -65,7 +79,7 @@ pub fn epoll_loop<const SIZE: usize>(listener: TcpListener) {
                     let data = EventData::new_u64(at);
                     epoll::modify(&epoll, &connection.stream, data, EventFlags::OUT)?;
                 }
-                std::io::Result::Ok(got > 0)
+                io::Result::Ok(got > 0)
             })();
             if !matches!(goes_on, Ok(true)) {
                 *place = None;
@@ -87,7 +101,7 @@ pub fn ring_loop<const SIZE: usize>(listener: TcpListener) {
         .setup_single_issuer()
         .build(EVENTS as u32)
         .expect("a ring");
-    let mut connections: Vec<Option<Box<Connection<SIZE>>>> = Vec::new();
+    let mut connections: Vec<Option<Box<Buffered<SIZE>>>> = Vec::new();
     let mut events = vec![MaybeUninit::uninit(); EVENTS];
     let mut answers = Vec::new();
     loop {
@@ -95,14 +109,9 @@ pub fn ring_loop<const SIZE: usize>(listener: TcpListener) {
         for event in told {
             let at = event.data.u64();
             if at == LISTENER {
-                while let Ok((stream, _)) = listener.accept() {
-                    stream.set_nonblocking(true).expect("an option");
-                    stream.set_nodelay(true).expect("an option");
-                    let at = connections.len() as u64;
-                    let data = EventData::new_u64(at);
-                    epoll::add(&epoll, &stream, data, EventFlags::IN).expect("room");
-                    connections.push(Some(Box::new(Connection::new(stream, at))));
-                }
+                accept_all(&listener, &epoll, &mut connections, |stream, at| {
+                    Box::new(Buffered::new(stream, at))
+                });
                 continue;
             }
             let place = &mut connections[at as usize];
@@ -112,6 +121,9 @@ pub fn ring_loop<const SIZE: usize>(listener: TcpListener) {
             } else {
                 *place = None;
             }
+        }
+        if answers.is_empty() {
+            continue;
         }
         if let [at] = answers[..] {
             // One operation is cheaper without the ring.
@@ -148,7 +160,7 @@ pub fn ring_loop<const SIZE: usize>(listener: TcpListener) {
 }
 
 fn has_sent<const SIZE: usize>(
-    place: &mut Option<Box<Connection<SIZE>>>,
+    place: &mut Option<Box<Buffered<SIZE>>>,
     result: io::Result<usize>,
     epoll: &OwnedFd,
 ) {
@@ -159,7 +171,7 @@ fn has_sent<const SIZE: usize>(
 }
 
 /// One of `ring_loop`.
-struct Connection<const SIZE: usize> {
+struct Buffered<const SIZE: usize> {
     stream: TcpStream,
     at: u64,
     buf: [u8; SIZE],
@@ -168,9 +180,9 @@ struct Connection<const SIZE: usize> {
     waits_for_room: bool,
 }
 
-impl<const SIZE: usize> Connection<SIZE> {
+impl<const SIZE: usize> Buffered<SIZE> {
     fn new(stream: TcpStream, at: u64) -> Self {
-        Connection {
+        Buffered {
             stream,
             at,
             buf: [0; SIZE],
