@@ -115,6 +115,5 @@ fn serve(connection: &Readable, y: &Yielder<Readable>) -> io::Result<()> {
 }
 
 // The real one is `src/reactor/` and `src/io/`, under the sockets of `src/net/`; it adds epoll
-// (so that asking costs the same with ten thousand sockets), io_uring (so that many sends are one
-// system call), waiting to write, cancelled operations that lose no byte, and a look outside at
-// least every 64 steps.
+// (asking costs the same with ten thousand sockets), io_uring (many sends are one system call),
+// waiting to write, cancelled operations that lose no byte, and a look at least every 64 steps.
