@@ -14,6 +14,9 @@ use backends::on_each;
 use corobin::net::{TcpStream, UnixStream};
 use corobin::{Runtime, spawn, timeout, yield_now};
 
+/// So long nothing takes, unless it hangs.
+const LONG: Duration = Duration::from_secs(600);
+
 /// Room that comes between a short write and the turn of who has made it is not forgotten: the
 /// kernel tells of it only once.
 #[test]
@@ -21,7 +24,6 @@ fn room_for_more_comes_before_a_short_write_returns() {
     const TOTAL: usize = 64 << 20;
     /// So many that the loop looks outside before the writer has its turn.
     const CROWD: usize = 300;
-    const LONGEST: Duration = Duration::from_secs(5);
     on_each(|| {
         let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
         let mut writer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -39,7 +41,7 @@ fn room_for_more_comes_before_a_short_write_returns() {
         }
         let mut buf = vec![0; 1 << 20];
         let (mut received, mut last) = (0, Instant::now());
-        while received < TOTAL && last.elapsed() < LONGEST {
+        while received < TOTAL && last.elapsed() < LONG {
             match peer.read(&mut buf) {
                 Ok(count) => {
                     received += count;
@@ -61,7 +63,6 @@ fn room_for_more_comes_before_a_short_write_returns() {
 /// is noticed: of some the kernel tells nobody.
 #[test]
 fn a_shutdown_comes_before_who_has_found_no_room_waits() {
-    const LONGEST: Duration = Duration::from_secs(5);
     on_each(|| {
         // Waits, so from here on there is a reactor.
         let (mut one, mut two) = UnixStream::pair().unwrap();
@@ -76,7 +77,7 @@ fn a_shutdown_comes_before_who_has_found_no_room_waits() {
             stream.set_nonblocking(false).unwrap();
             let writer = Rc::clone(&stream);
             let writes = spawn(move || {
-                let result = timeout(LONGEST, || (&*writer).write(&[0]));
+                let result = timeout(LONG, || (&*writer).write(&[0]));
                 result.map(|result| result.map_err(|error| error.kind()))
             });
             for _ in 0..yields {

@@ -18,7 +18,7 @@ mod turns;
 pub use adapter::Async;
 pub use output::{Stderr, StderrLock, Stdout, StdoutLock, copy, stderr, stdout};
 pub(crate) use registration::{Limits, Registration, SharedLimits, Waiting};
-pub(crate) use ring::send_begun;
+pub(crate) use ring::{send_begun, send_together};
 #[doc(no_inline)]
 pub use std::io::{
     BufRead, BufReader, BufWriter, Bytes, Chain, Cursor, Empty, Error, ErrorKind, IntoInnerError,

@@ -11,15 +11,12 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use crate::coroutine::Awaited;
 use crate::reactor::{Direction, Poll, Source};
 use crate::scheduler::{self, Scheduler};
 use crate::suspend;
 use crate::time::Deadline;
-
-use super::ring;
 
 /// A descriptor's place in the reactor of the runtime that used it last; none
 /// before its first wait.
@@ -212,50 +209,6 @@ impl Registration {
             former.deregister(fd);
         }
         Ok(source)
-    }
-
-    /// Receives from a socket.
-    ///
-    /// # Errors
-    /// As recv(2); `WouldBlock` after the timeout.
-    #[inline]
-    pub(crate) fn receive(
-        &self,
-        fd: BorrowedFd<'_>,
-        waiting: Waiting<'_>,
-        buf: &mut [u8],
-    ) -> io::Result<usize> {
-        self.run(fd, waiting, || {
-            Ok(recv(fd, &mut *buf, RecvFlags::DONTWAIT)?.0)
-        })
-    }
-
-    /// Sends to a socket that has a peer, which may be a TCP stream.
-    ///
-    /// # Errors
-    /// As send(2); `WouldBlock` after the timeout.
-    #[inline]
-    pub(crate) fn send(
-        &self,
-        fd: BorrowedFd<'_>,
-        waiting: Waiting<'_>,
-        buf: &[u8],
-        is_tcp: bool,
-    ) -> io::Result<usize> {
-        self.run(fd, waiting, || {
-            match ring::send(fd, waiting, buf) {
-                // No room then; but there may be by now, or an end, of which nobody was told.
-                Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
-                // A short one says nothing about now: a look was made since.
-                Some(result) => return result,
-                None => {}
-            }
-            let count = send(fd, buf, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?;
-            if is_tcp && count < buf.len() {
-                self.set_exhausted(Direction::Write);
-            }
-            Ok(count)
-        })
     }
 
     /// After the socket was shut down for writing: wakes who waits for room, of which some kinds of

@@ -36,7 +36,7 @@ impl Drop for Stays {
 ///
 /// # Errors
 /// As send(2), which does not wait.
-pub(super) fn send(
+pub(crate) fn send_together(
     fd: BorrowedFd<'_>,
     waiting: Waiting<'_>,
     buf: &[u8],

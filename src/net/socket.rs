@@ -10,10 +10,10 @@ use std::time::Duration;
 use rustix::io::ioctl_fionbio;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendFlags, SocketFlags,
-    SocketType, recv, recvmsg, sendmsg, socket_with,
+    SocketType, recv, recvmsg, send, sendmsg, socket_with,
 };
 
-use crate::io::{Async, Limits, SharedLimits, Waiting, send_begun};
+use crate::io::{Async, Limits, SharedLimits, Waiting, send_begun, send_together};
 use crate::reactor::Direction;
 use crate::scheduler;
 use crate::suspend;
@@ -218,7 +218,7 @@ impl<T: AsFd> Socket<T> {
     /// As send(2).
     #[inline]
     pub(super) fn send_stream(&self, at: At, buf: &[u8]) -> io::Result<usize> {
-        self.send_to_peer(at, buf, true)
+        self.send_and(at, buf, |count| self.has_written(count, buf.len()))
     }
 
     /// Receives from any socket.
@@ -227,9 +227,7 @@ impl<T: AsFd> Socket<T> {
     /// As recv(2).
     #[inline]
     pub(super) fn receive(&self, at: At, buf: &mut [u8]) -> io::Result<usize> {
-        let waiting = self.waiting(Direction::Read, at);
-        let fd = self.get().as_fd();
-        self.io.registration().receive(fd, waiting, buf)
+        self.receive_with(at, buf, RecvFlags::empty())
     }
 
     /// As `receive`, but what is received stays in the queue.
@@ -237,7 +235,12 @@ impl<T: AsFd> Socket<T> {
     /// # Errors
     /// As recv(2).
     pub(super) fn peek(&self, at: At, buf: &mut [u8]) -> io::Result<usize> {
-        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        self.receive_with(at, buf, RecvFlags::PEEK)
+    }
+
+    #[inline]
+    fn receive_with(&self, at: At, buf: &mut [u8], flags: RecvFlags) -> io::Result<usize> {
+        let flags = flags | RecvFlags::DONTWAIT;
         self.read_with(at, |io| Ok(recv(io, &mut *buf, flags)?.0))
     }
 
@@ -247,14 +250,25 @@ impl<T: AsFd> Socket<T> {
     /// As send(2).
     #[inline]
     pub(super) fn send(&self, at: At, buf: &[u8]) -> io::Result<usize> {
-        self.send_to_peer(at, buf, false)
+        self.send_and(at, buf, |_| {})
     }
 
+    /// As `send`; `sent` is told right after a system call how much that has sent.
     #[inline]
-    fn send_to_peer(&self, at: At, buf: &[u8], is_tcp: bool) -> io::Result<usize> {
+    fn send_and(&self, at: At, buf: &[u8], sent: impl Fn(usize)) -> io::Result<usize> {
         let waiting = self.waiting(Direction::Write, at);
-        let fd = self.get().as_fd();
-        self.io.registration().send(fd, waiting, buf, is_tcp)
+        self.write_with(at, |io| {
+            match send_together(io.as_fd(), waiting, buf) {
+                // No room then; but there may be by now, or an end, of which nobody was told.
+                Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
+                // A short one says nothing about now: a look was made since.
+                Some(result) => return result,
+                None => {}
+            }
+            let count = send(io, buf, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?;
+            sent(count);
+            Ok(count)
+        })
     }
 
     /// Waits until a connect(2) that is under way has ended.

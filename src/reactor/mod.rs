@@ -33,8 +33,8 @@ use uring::Uring;
 #[non_exhaustive]
 pub enum IoBackend {
     /// As [`IoUring`](IoBackend::IoUring) where the kernel allows it, else as
-    /// [`Poll`](IoBackend::Poll); never an error. The ring is opened when two coroutines first have
-    /// something to send in the same turn of the loop; what came of that is logged at debug level.
+    /// [`Poll`](IoBackend::Poll); never an error. The ring is opened when a coroutine first sends
+    /// beside others that are ready; what came of that is logged at debug level.
     #[default]
     Auto,
     /// Each send is a system call of its own.
@@ -128,7 +128,7 @@ impl Reactor {
     fn make(&self, hang: impl FnOnce(Arc<OwnedFd>)) -> io::Result<&Backend> {
         let bell = bell()?;
         let uring = match self.wanted {
-            // Opened by the first batch.
+            // Opened by the first who is not alone.
             IoBackend::Auto => Some(Uring::default()),
             IoBackend::Poll => None,
             IoBackend::IoUring => Some(opened()?),

@@ -14,6 +14,15 @@ use rustix::fd::OwnedFd;
 /// Not the place of a connection.
 const LISTENER: u64 = u64::MAX;
 
+/// One that tells of whoever wants to connect.
+fn epoll_with(listener: &TcpListener) -> OwnedFd {
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).expect("an epoll");
+    listener.set_nonblocking(true).expect("an option");
+    let data = EventData::new_u64(LISTENER);
+    epoll::add(&epoll, listener, data, EventFlags::IN).expect("room");
+    epoll
+}
+
 /// Takes in whoever wants to connect.
 fn accept_all<C>(
     listener: &TcpListener,
@@ -37,10 +46,7 @@ pub fn epoll_loop<const SIZE: usize>(listener: TcpListener) {
         stream: TcpStream,
         rest: Vec<u8>,
     }
-    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).expect("an epoll");
-    listener.set_nonblocking(true).expect("an option");
-    let data = EventData::new_u64(LISTENER);
-    epoll::add(&epoll, &listener, data, EventFlags::IN).expect("room");
+    let epoll = epoll_with(&listener);
     let mut connections: Vec<Option<Connection>> = Vec::new();
     let mut events = vec![MaybeUninit::uninit(); 1024];
     let mut buf = [0; SIZE];
@@ -92,10 +98,7 @@ pub fn epoll_loop<const SIZE: usize>(listener: TcpListener) {
 /// io_uring. So each connection has a buffer of its own.
 pub fn ring_loop<const SIZE: usize>(listener: TcpListener) {
     const EVENTS: usize = 64;
-    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).expect("an epoll");
-    listener.set_nonblocking(true).expect("an option");
-    let data = EventData::new_u64(LISTENER);
-    epoll::add(&epoll, &listener, data, EventFlags::IN).expect("room");
+    let epoll = epoll_with(&listener);
     let mut ring: IoUring = IoUring::builder()
         .setup_submit_all()
         .setup_single_issuer()
