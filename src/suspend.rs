@@ -51,9 +51,10 @@ pub(crate) fn due(scheduler: &Scheduler) -> Option<Silent> {
     scheduler.running().due_here(scheduler.ignores_shields())
 }
 
+/// Raises what is due and may be raised here.
 #[cold]
 #[inline(never)]
-fn raise_due(scheduler: &Scheduler) {
+pub(crate) fn raise_due(scheduler: &Scheduler) {
     if let Some(silent) = due(scheduler) {
         if silent == Silent::Cancel {
             scheduler.raises_cancel(scheduler.running().task());

@@ -9,13 +9,15 @@ mod logged;
 use std::fs;
 use std::io::{Error, ErrorKind, Read, Write};
 use std::mem;
+use std::os::unix::net;
 use std::os::unix::process::ExitStatusExt;
 use std::ptr;
 use std::thread;
+use std::time::Duration;
 
 use corobin::net::{UdpSocket, UnixStream};
 use corobin::process::Command;
-use corobin::{IoBackend, Runtime, run, spawn, yield_now};
+use corobin::{IoBackend, Runtime, run, sleep, spawn, yield_now};
 
 use child::{child_output, is_child, no_core_dump};
 use log::Level;
@@ -141,13 +143,44 @@ fn talk(round: u8) {
     }
 }
 
+/// Many hear at once, and nobody answers.
+fn hear() {
+    const CROWD: usize = 10;
+    let listen = |_| {
+        let (near, far) = net::UnixStream::pair().unwrap();
+        near.set_nonblocking(true).unwrap();
+        let mut near = UnixStream::from(near);
+        (spawn(move || near.read(&mut [0; 8]).unwrap()), far)
+    };
+    let (handles, far): (Vec<_>, Vec<_>) = (0..CROWD).map(listen).unzip();
+    sleep(Duration::from_millis(1));
+    far.iter()
+        .for_each(|mut far| far.write_all(b"hello").unwrap());
+    for handle in handles {
+        assert_eq!(handle.join().unwrap(), 5);
+    }
+}
+
 #[test]
 fn auto_takes_what_there_is() {
-    on_older_kernel(|| {
-        let logged = logged_by(Level::Debug, || run(|| (0..3).for_each(talk)));
-        let text = "there is no io_uring, so sends are system calls: ";
+    let count = |text: &str, f: fn()| {
+        let logged = logged_by(Level::Debug, || run(f));
         let count = logged.iter().filter(|line| line.starts_with(text)).count();
         assert_eq!(count, 1, "{logged:?}");
+    };
+    let talks = || (0..3).for_each(talk);
+    let hears = || (0..3).for_each(|_| hear());
+    if Runtime::builder()
+        .io_backend(IoBackend::IoUring)
+        .build()
+        .is_ok()
+    {
+        let text = "sends and receives go through io_uring";
+        [talks, hears].into_iter().for_each(|f| count(text, f));
+    }
+    on_older_kernel(move || {
+        let text = "there is no io_uring, so sends and receives are system calls: ";
+        [talks, hears].into_iter().for_each(|f| count(text, f));
     });
 }
 
@@ -223,22 +256,32 @@ fn looks_that_are_refused_end_a_run() {
     assert!(text.contains(expected), "{text}");
 }
 
-#[test]
-fn sends_go_on_where_io_uring_is_refused_later() {
-    let thread = thread::spawn(|| {
+/// Tells once that there is no ring any more, and goes on.
+fn is_refused_later(f: fn()) {
+    let thread = thread::spawn(move || {
         let builder = Runtime::builder().io_backend(IoBackend::IoUring);
         let Ok(mut runtime) = builder.build() else {
             return println!("skipped: there is no io_uring");
         };
         runtime.run(|| {
-            (0..3).for_each(talk);
+            (0..3).for_each(|_| f());
             if let Err(error) = refuse(&[(libc::SYS_io_uring_enter, libc::EPERM)]) {
                 return println!("skipped: no seccomp filter: {error}");
             }
-            let logged = logged_by(Level::Warn, || (3..10).for_each(talk));
+            let logged = logged_by(Level::Warn, || (0..7).for_each(|_| f()));
             let is_told = |line: &&String| line.starts_with("io_uring_enter fails");
             assert_eq!(logged.iter().filter(is_told).count(), 1, "{logged:?}");
         });
     });
     thread.join().unwrap();
+}
+
+#[test]
+fn sends_go_on_where_io_uring_is_refused_later() {
+    is_refused_later(|| talk(1));
+}
+
+#[test]
+fn receives_go_on_where_io_uring_is_refused_later() {
+    is_refused_later(hear);
 }

@@ -181,9 +181,11 @@ impl Companion {
         let at = Location::caller();
         let what = descriptor(self.number, self.direction);
         let _waits = scheduler.reactor.waits();
-        let _enlisted = self.source.enlist(self.direction, scheduler.running());
         // Cancelled, it just ends: an unwinding would take longer.
-        while !self.source.is_ready(self.direction) && suspend::park_or_due(scheduler, &what, at) {}
+        let waits =
+            || !self.source.is_ready(self.direction) && suspend::park_or_due(scheduler, &what, at);
+        let raw = scheduler.running();
+        (self.source).while_enlisted(self.direction, raw, None, || while waits() {});
     }
 }
 

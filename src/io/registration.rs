@@ -13,10 +13,12 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
 use crate::coroutine::Awaited;
-use crate::reactor::{Direction, Poll, Source};
+use crate::reactor::{Direction, Outcome, Poll, Receive, Source};
 use crate::scheduler::{self, Scheduler};
 use crate::suspend;
 use crate::time::Deadline;
+
+use super::ring;
 
 /// A descriptor's place in the reactor of the runtime that used it last; none
 /// before its first wait.
@@ -33,6 +35,8 @@ pub(crate) struct Registration {
 pub(crate) struct Waiting<'a> {
     pub(crate) direction: Direction,
     pub(crate) limits: Option<&'a SharedLimits>,
+    /// What a look may receive meanwhile.
+    pub(crate) receive: Option<&'a Receive<'a>>,
     pub(crate) at: &'static Location<'static>,
 }
 
@@ -54,6 +58,7 @@ impl Waiting<'_> {
         Waiting {
             direction,
             limits: None,
+            receive: None,
             at,
         }
     }
@@ -64,6 +69,12 @@ impl Waiting<'_> {
 
     pub(super) fn never(&self) -> bool {
         self.limits().is_some_and(|limits| limits.nonblocking.get())
+    }
+
+    /// Where the result comes of what a look has started.
+    #[inline(always)]
+    fn started(&self) -> Option<&Outcome> {
+        self.receive?.started()
     }
 
     fn timeout(&self) -> Option<Duration> {
@@ -94,7 +105,10 @@ impl Registration {
             // Read anew each time: an attempt that yields out of a generator may end in
             // another run, or in none.
             let scheduler = scheduler::current();
-            if self.may_try(scheduler, waiting.direction) || waiting.never() {
+            if waiting.started().is_some()
+                || self.may_try(scheduler, waiting.direction)
+                || waiting.never()
+            {
                 let changes = self.changes(waiting.direction);
                 match attempt() {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -183,16 +197,43 @@ impl Registration {
             .reactor
             .backend(|bell| scheduler.inbox.hang(bell))?;
         let source = self.source(&backend.poll, fd)?;
+        if let Some(uring) = &backend.uring
+            && waiting.receive.is_some()
+            && uring.is_wanted()
+        {
+            ring::open(uring);
+            // The logger may have suspended, so nothing known from before counts.
+            return Ok(());
+        }
         let what = descriptor(fd.as_raw_fd(), waiting.direction);
         let _waits = scheduler.reactor.waits();
-        let _enlisted = source.enlist(waiting.direction, scheduler.running());
-        while !source.is_ready(waiting.direction) {
-            if deadline.has_passed() {
-                return Err(Errno::AGAIN.into());
+        let raw = scheduler.running();
+        let for_news = || {
+            loop {
+                if let Some(outcome) = waiting.started() {
+                    // Not there yet if the kernel was short of memory.
+                    return Ok(ring::park_until_done(scheduler, outcome, fd, waiting));
+                }
+                if source.is_ready(waiting.direction) {
+                    return Ok(0);
+                }
+                if deadline.has_passed() {
+                    return Err(Errno::AGAIN);
+                }
+                if !suspend::park_or_due(scheduler, &what, waiting.at)
+                    && waiting.started().is_none()
+                {
+                    suspend::raise_due(scheduler);
+                }
             }
-            suspend::park_on(scheduler, &what, waiting.at);
-        }
+        };
+        let result = source.while_enlisted(waiting.direction, raw, waiting.receive, for_news)?;
         scheduler.fetch_next();
+        if result == -libc::EINTR
+            && let Some(uring) = &backend.uring
+        {
+            ring::tell_refusal(uring);
+        }
         Ok(())
     }
 

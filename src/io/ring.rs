@@ -1,32 +1,62 @@
-//! Sends that the next look makes for us, all of them at once, with io_uring(7).
+//! Sends and receives that a look makes for us, all of them at once, with io_uring(7).
 //!
-//! The kernel reads from the caller's own buffer. That is sound because the frame that borrows
-//! it waits until the send has been made: it is not unwound meanwhile, whatever becomes due. That
-//! is soon, since no send waits for room. Its result is returned, and what is due is raised at the
-//! next suspension point.
+//! The kernel uses the caller's own buffer. That is sound because the frame that borrows it waits
+//! until the operation has ended: it is not unwound meanwhile, whatever becomes due. That is soon,
+//! since none waits for data or room. Its result is returned, and what is due is raised at the next
+//! suspension point.
 
 use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
-use io_uring::opcode;
-use io_uring::types::Fd;
-use rustix::io::Errno;
-
-use crate::reactor::Op;
-use crate::scheduler;
+use crate::reactor::{Outcome, Uring, abort_in_operation, to_result};
+use crate::scheduler::{self, Scheduler};
 use crate::suspend;
 
 use super::registration::{Waiting, descriptor};
 
-/// Dropped only by a panic of ours, which would leave the kernel with a frame that is gone.
+/// Dropped only by a panic of ours.
 struct Stays;
 
 impl Drop for Stays {
     fn drop(&mut self) {
-        eprintln!("corobin: a panic in the middle of an operation; aborting");
-        std::process::abort();
+        abort_in_operation();
+    }
+}
+
+/// Opens the ring, or notes that there is none.
+#[cold]
+pub(super) fn open(uring: &Uring) {
+    match uring.open() {
+        Ok(()) => log::debug!("sends and receives go through io_uring"),
+        Err(error) => {
+            log::debug!("there is no io_uring, so sends and receives are system calls: {error}")
+        }
+    }
+}
+
+/// After an operation that counts as interrupted: says why there is no ring any more.
+#[cold]
+pub(super) fn tell_refusal(uring: &Uring) {
+    if let Some(error) = uring.refusal() {
+        log::warn!("io_uring_enter fails, so each send and receive is a system call now: {error}");
+    }
+}
+
+/// Parks the running coroutine until the kernel has let go of its operation, whatever becomes due.
+pub(super) fn park_until_done(
+    scheduler: &Scheduler,
+    outcome: &Outcome,
+    fd: BorrowedFd<'_>,
+    waiting: Waiting<'_>,
+) -> i32 {
+    let what = descriptor(fd.as_raw_fd(), waiting.direction);
+    loop {
+        if let Some(result) = outcome.get() {
+            return result;
+        }
+        suspend::park_deaf(scheduler, &what, waiting.at);
     }
 }
 
@@ -41,8 +71,6 @@ pub(crate) fn send_together(
     waiting: Waiting<'_>,
     buf: &[u8],
 ) -> Option<io::Result<usize>> {
-    /// What send(2) moves at most; whoever writes to a stream goes on with the rest.
-    const MOST: u32 = 0x7fff_f000;
     let scheduler = scheduler::current()?;
     let uring = scheduler.reactor.made()?.uring.as_ref()?;
     let is_first = uring.is_idle();
@@ -50,46 +78,30 @@ pub(crate) fn send_together(
         return None;
     }
     if uring.is_unopened() {
-        match uring.open() {
-            Ok(()) => log::debug!("sends go through io_uring"),
-            Err(error) => log::debug!("there is no io_uring, so sends are system calls: {error}"),
-        }
+        open(uring);
         // The logger may have suspended, so nothing known from before counts.
         return None;
     }
-    let length = u32::try_from(buf.len()).unwrap_or(MOST).min(MOST);
-    // Which does not wait: the kernel answers within the call that submits it.
-    let entry = opcode::Send::new(Fd(fd.as_raw_fd()), buf.as_ptr(), length)
-        .flags(libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)
-        .build();
-    let op = Op::new(scheduler.running());
+    let outcome = Outcome::default();
     let stays = Stays;
-    // SAFETY: `op` lies in this frame, which borrows `fd` and `buf`, and is not left before `op`
-    // has a result: it parks deaf, a panic aborts, and a stack that is leaked is never reused.
-    let is_started = unsafe { uring.start(entry, &op) };
+    // SAFETY: `outcome` lies in this frame, which borrows `fd` and `buf`, and is not left before
+    // it has a result: it parks deaf, a panic aborts, and a stack that is leaked is never reused.
+    let is_started = unsafe { uring.send(fd, buf, scheduler.running(), &outcome) };
     let result = is_started.then(|| {
         if is_first {
             // All who are ready may share that look, and one turn of each is long enough to wait.
             scheduler.look_after_this_round();
         }
-        let what = descriptor(fd.as_raw_fd(), waiting.direction);
         let _waits = scheduler.reactor.waits();
-        loop {
-            if let Some(result) = op.result() {
-                break result;
-            }
-            suspend::park_deaf(scheduler, &what, waiting.at);
-        }
+        park_until_done(scheduler, &outcome, fd, waiting)
     });
     mem::forget(stays);
     let result = result?;
-    if result == -libc::EINTR
-        && let Some(error) = uring.refusal()
-    {
+    if result == -libc::EINTR {
         // Nothing was sent, so nothing is lost if the logger does not return.
-        log::warn!("io_uring_enter fails, so each send is a system call now: {error}");
+        tell_refusal(uring);
     }
-    Some(usize::try_from(result).map_err(|_| Errno::from_raw_os_error(-result).into()))
+    Some(to_result(result))
 }
 
 /// Has all that was begun sent at once.

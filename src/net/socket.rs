@@ -14,7 +14,7 @@ use rustix::net::{
 };
 
 use crate::io::{Async, Limits, SharedLimits, Waiting, send_begun, send_together};
-use crate::reactor::Direction;
+use crate::reactor::{Direction, Receive};
 use crate::scheduler;
 use crate::suspend;
 use crate::time::{now, sleep};
@@ -104,6 +104,7 @@ impl<T: AsFd> Socket<T> {
         Waiting {
             direction,
             limits: Some(&self.limits),
+            receive: None,
             at,
         }
     }
@@ -207,9 +208,8 @@ impl<T: AsFd> Socket<T> {
     #[inline]
     pub(super) fn receive_stream(&self, at: At, buf: &mut [u8]) -> io::Result<usize> {
         let wanted = buf.len();
-        let count = self.receive(at, buf)?;
-        self.has_read(count, wanted);
-        Ok(count)
+        let receive = Receive::new(buf, true);
+        self.receive_and(at, &receive, |count| self.has_read(count, wanted))
     }
 
     /// Sends to a TCP stream.
@@ -227,7 +227,33 @@ impl<T: AsFd> Socket<T> {
     /// As recv(2).
     #[inline]
     pub(super) fn receive(&self, at: At, buf: &mut [u8]) -> io::Result<usize> {
-        self.receive_with(at, buf, RecvFlags::empty())
+        self.receive_and(at, &Receive::new(buf, false), |_| {})
+    }
+
+    /// `received` is told right after a system call how much that has received.
+    #[inline]
+    fn receive_and(
+        &self,
+        at: At,
+        receive: &Receive<'_>,
+        received: impl Fn(usize),
+    ) -> io::Result<usize> {
+        let waiting = Waiting {
+            receive: Some(receive),
+            ..self.waiting(Direction::Read, at)
+        };
+        let fd = self.get().as_fd();
+        self.io.registration().run(fd, waiting, || {
+            match receive.take_result() {
+                // Nothing was there then; but there may be by now.
+                Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Some(result) => return result,
+                None => {}
+            }
+            let count = receive.now(fd)?;
+            received(count);
+            Ok(count)
+        })
     }
 
     /// As `receive`, but what is received stays in the queue.
@@ -235,12 +261,7 @@ impl<T: AsFd> Socket<T> {
     /// # Errors
     /// As recv(2).
     pub(super) fn peek(&self, at: At, buf: &mut [u8]) -> io::Result<usize> {
-        self.receive_with(at, buf, RecvFlags::PEEK)
-    }
-
-    #[inline]
-    fn receive_with(&self, at: At, buf: &mut [u8], flags: RecvFlags) -> io::Result<usize> {
-        let flags = flags | RecvFlags::DONTWAIT;
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
         self.read_with(at, |io| Ok(recv(io, &mut *buf, flags)?.0))
     }
 

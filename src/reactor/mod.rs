@@ -25,8 +25,7 @@ use crate::generator::raw::Raw;
 
 pub(crate) use poll::Poll;
 pub(crate) use source::{Direction, Source};
-pub(crate) use uring::Op;
-use uring::Uring;
+pub(crate) use uring::{Outcome, Receive, Uring, abort_in_operation, to_result};
 
 /// How bytes are sent. Which descriptors are ready, epoll(7) tells with each of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -172,19 +171,34 @@ impl Reactor {
             return;
         };
         let mut timeout = timeout.map(|timeout| timeout.min(LONGEST));
-        if let Some(uring) = &backend.uring
-            && !uring.is_idle()
-        {
-            uring.submit(&mut wake);
+        let uring = backend.uring.as_ref();
+        if submit(uring, &mut wake) {
             timeout = Some(Duration::ZERO);
         }
-        self.has_more.set(backend.poll.look(timeout, wake));
+        let has_more = backend.poll.look(timeout, |source, direction, count| {
+            // One receive is cheaper without the ring.
+            let is_started = direction == Direction::Read
+                && count > 1
+                && uring.is_some_and(|uring| uring.receive(source));
+            if !is_started {
+                source.wake_all(direction, &mut wake);
+            }
+        });
+        self.has_more.set(has_more);
+        submit(uring, &mut wake);
     }
 
     /// Whether the last look may have left somebody who may go on.
     pub(crate) fn has_more(&self) -> bool {
         self.has_more.get()
     }
+}
+
+/// Has what waits in the ring done; says whether there was something.
+#[inline(always)]
+fn submit(uring: Option<&Uring>, wake: &mut impl FnMut(Raw)) -> bool {
+    let busy = uring.filter(|uring| !uring.is_idle());
+    busy.inspect(|uring| uring.submit(wake)).is_some()
 }
 
 /// Whether what has failed so may do better: an interruption and a shortage pass, so the loop

@@ -15,8 +15,6 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
-use crate::generator::raw::Raw;
-
 use super::{Direction, Source, passes};
 
 /// What the kernel hands over at once. The loop looks each 64 steps, and whoever answers by the
@@ -94,9 +92,13 @@ impl Poll {
         std::ptr::eq(Weak::as_ptr(&source.poll), Rc::as_ptr(self))
     }
 
-    /// Hands those to `wake` who may go on; sleeps for at most `timeout` until there is
-    /// somebody, or the bell rings. Says whether there may be more.
-    pub(super) fn look(&self, timeout: Option<Duration>, mut wake: impl FnMut(Raw)) -> bool {
+    /// Hands what changed to `tell`, with how many changes there are; sleeps for at most
+    /// `timeout` until there is one, or the bell rings. Says whether there may be more.
+    pub(super) fn look(
+        &self,
+        timeout: Option<Duration>,
+        mut tell: impl FnMut(&Rc<Source>, Direction, usize),
+    ) -> bool {
         let mut events = self.events.borrow_mut();
         let sources = self.sources.borrow();
         // All are far below what the kernel counts to.
@@ -118,7 +120,7 @@ impl Poll {
                 Default::default()
             }
         };
-        let is_full = told.len() == EVENTS;
+        let count = told.len();
         for event in told {
             let (flags, at) = (event.flags, event.data.u64());
             let Some(Some(source)) = usize::try_from(at).ok().and_then(|at| sources.get(at)) else {
@@ -129,14 +131,16 @@ impl Poll {
             }
             if flags.intersects(READ) {
                 let over = flags.intersects(READ_IS_OVER);
-                source.news(Direction::Read, over, &mut wake);
+                source.has_news(Direction::Read, over);
+                tell(source, Direction::Read, count);
             }
             if flags.intersects(WRITE) {
                 let over = flags.intersects(BOTH);
-                source.news(Direction::Write, over, &mut wake);
+                source.has_news(Direction::Write, over);
+                tell(source, Direction::Write, count);
             }
         }
-        is_full
+        count == EVENTS
     }
 }
 

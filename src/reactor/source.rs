@@ -7,6 +7,7 @@ use std::rc::Weak;
 use crate::generator::raw::Raw;
 
 use super::Poll;
+use super::uring::{Offer, Receive, abort_in_operation};
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub(crate) enum Direction {
 pub(crate) struct Source {
     pub(super) poll: Weak<Poll>,
     read: Side,
+    /// What the first who waits there wants to receive.
+    offer: Cell<Option<Offer>>,
     write: Side,
     /// Data out of band has come: a short read does not mean that nothing is
     /// left.
@@ -52,6 +55,7 @@ impl Source {
         Source {
             poll,
             read: Side::default(),
+            offer: Cell::new(None),
             write: Side::default(),
             urgent: Cell::new(false),
             fd,
@@ -98,32 +102,61 @@ impl Source {
         }
     }
 
-    /// Adds a coroutine to those who are woken when there is news, until the
-    /// guard is dropped.
-    pub(crate) fn enlist(&self, direction: Direction, raw: Raw) -> Enlisted<'_> {
+    /// Does `f`, and wakes a coroutine meanwhile when there is news. The look that brings them may
+    /// start `receive`.
+    #[inline(always)]
+    pub(crate) fn while_enlisted<R>(
+        &self,
+        direction: Direction,
+        raw: Raw,
+        receive: Option<&Receive<'_>>,
+        f: impl FnOnce() -> R,
+    ) -> R {
         let side = self.side(direction);
         if side.first.get().is_none() {
             side.first.set(Some(raw));
+            if direction == Direction::Read {
+                self.offer.set(receive.map(Offer::new));
+            }
         } else {
             self.more.borrow_mut().push((direction, raw));
             side.has_more.set(true);
         }
-        Enlisted {
+        let _enlisted = Enlisted {
             source: self,
             direction,
             raw,
-        }
+            receive,
+        };
+        f()
     }
 
-    /// There is a change: wakes all who wait for one there.
+    /// Who is the only one that waits for data, and what he wants to receive.
     #[inline(always)]
-    pub(crate) fn news(&self, direction: Direction, over: bool, wake: &mut impl FnMut(Raw)) {
+    pub(super) fn only_receiver(&self) -> Option<(Raw, Offer)> {
+        let is_only = !self.read.has_more.get();
+        self.read
+            .first
+            .get()
+            .zip(self.offer.get())
+            .filter(|_| is_only)
+    }
+
+    /// There is a change.
+    #[inline(always)]
+    pub(super) fn has_news(&self, direction: Direction, over: bool) {
         let side = self.side(direction);
         side.ready.set(true);
         side.changes.set(side.changes.get().wrapping_add(1));
         if over {
             side.over.set(true);
         }
+    }
+
+    /// Wakes all who wait for a change there.
+    #[inline(always)]
+    pub(super) fn wake_all(&self, direction: Direction, wake: &mut impl FnMut(Raw)) {
+        let side = self.side(direction);
         if let Some(raw) = side.first.get() {
             wake(raw);
         }
@@ -134,6 +167,12 @@ impl Source {
                 }
             }
         }
+    }
+
+    /// There is a change: wakes all who wait for one there.
+    pub(crate) fn news(&self, direction: Direction, over: bool, wake: &mut impl FnMut(Raw)) {
+        self.has_news(direction, over);
+        self.wake_all(direction, wake);
     }
 
     /// One of those who are not the first of their side goes.
@@ -148,19 +187,25 @@ impl Source {
     }
 }
 
-pub(crate) struct Enlisted<'a> {
+struct Enlisted<'a> {
     source: &'a Source,
     direction: Direction,
     raw: Raw,
+    receive: Option<&'a Receive<'a>>,
 }
 
 impl Drop for Enlisted<'_> {
+    #[inline(always)]
     fn drop(&mut self) {
         let first = &self.source.side(self.direction).first;
         if first.get() == Some(self.raw) {
             first.set(None);
+            self.source.offer.set(None);
         } else {
             self.source.strike(self.direction, self.raw);
+        }
+        if self.receive.is_some_and(Receive::is_under_way) {
+            abort_in_operation();
         }
     }
 }

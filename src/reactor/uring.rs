@@ -1,24 +1,35 @@
 //! Operations in batches: io_uring(7).
 //!
-//! A coroutine writes its operation to a ring in shared memory and parks; the next look
-//! submits all that there are with one system call, and takes what they came to. None of
-//! them waits in the kernel: what would block says so, and then [`Poll`](super::Poll) tells
-//! when to try again. An [`Op`] lies in the frame of the coroutine that waits for it, as its
-//! buffer may, so that frame is not left before the kernel has let go.
+//! Operations are written to a ring in shared memory. A look submits all that there are with one
+//! system call, and takes what they came to. None of them waits in the kernel: what would block
+//! says so, and then [`Poll`](super::Poll) tells when to try again.
+//!
+//! A send is written by the coroutine that sends, which parks then; a receive by the look itself,
+//! for who waits for data that have come. Where the result goes, and the buffer, lie in frames
+//! that are not left before the kernel has let go.
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::marker::PhantomData;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::process;
+use std::rc::Rc;
+use std::slice;
 
-use io_uring::{IoUring, squeue};
+use io_uring::types::Fd;
+use io_uring::{IoUring, cqueue, opcode, squeue};
 use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
 
 use crate::generator::raw::Raw;
 
-use super::passes;
+use super::{Direction, Source, passes};
 
 /// What one look submits at most; whoever finds no room does its operation itself.
 const OPERATIONS: u32 = 64;
+
+/// What send(2) and recv(2) move at most. Whoever uses a stream goes on with the rest.
+const MOST: u32 = 0x7fff_f000;
 
 /// So many operations are made by themselves after a look that had one alone: waiting for it
 /// was for nothing.
@@ -60,41 +71,144 @@ pub(crate) struct Uring {
     /// None before it is opened, and once the kernel has refused it.
     ring: RefCell<Option<Ring>>,
     is_opened: Cell<bool>,
+    /// A look could have used it.
+    is_wanted: Cell<bool>,
     refusal: Cell<Option<io::Error>>,
-    /// Those that have no result yet.
-    started: RefCell<Vec<*const Op>>,
-    /// So many that come next are better made by themselves.
+    /// What was started since none was left, in order; those that are left have no result yet.
+    started: RefCell<Vec<Option<Started>>>,
+    /// How many of them are sends.
+    sends: Cell<usize>,
+    /// So many sends that come next are better made by themselves.
     pause: Cell<u32>,
 }
 
-/// An operation under way.
-pub(crate) struct Op {
-    raw: Raw,
-    result: Cell<Option<i32>>,
+/// Where the result of an operation goes: as that of the system call, with the error negative.
+/// Once it is there the kernel touches nothing of the operation any more.
+#[derive(Default)]
+pub(crate) struct Outcome(Cell<Option<i32>>);
+
+impl Outcome {
+    #[inline(always)]
+    pub(crate) fn get(&self) -> Option<i32> {
+        self.0.get()
+    }
 }
 
-impl Op {
-    /// One that wakes `raw` when it is done.
-    pub(crate) fn new(raw: Raw) -> Op {
-        Op {
-            raw,
-            result: Cell::new(None),
+/// An operation that the ring has.
+struct Started {
+    /// Who waits for it.
+    raw: Raw,
+    /// In the frame where it waits.
+    outcome: *const Outcome,
+    /// Where a receive that leaves nothing says so.
+    source: Option<Rc<Source>>,
+}
+
+impl Started {
+    /// The kernel has let go of it. There `is_more` to receive, if that is known.
+    #[inline(always)]
+    fn ends(self, result: i32, is_more: bool, wake: &mut impl FnMut(Raw)) {
+        if let Some(source) = self.source
+            && result > 0
+            && !is_more
+        {
+            source.set_exhausted(Direction::Read);
+        }
+        // SAFETY: it stays until it has a result.
+        unsafe { &*self.outcome }.0.set(Some(result));
+        wake(self.raw);
+    }
+}
+
+/// A receive, which a look may make while its coroutine waits for data.
+pub(crate) struct Receive<'a> {
+    buf: *mut u8,
+    wanted: usize,
+    is_tcp: bool,
+    /// The ring has it.
+    is_started: Cell<bool>,
+    outcome: Outcome,
+    _buf: PhantomData<&'a mut [u8]>,
+}
+
+impl<'a> Receive<'a> {
+    /// One from a socket that `is_tcp`: of others the kernel does not tell whether there is more.
+    #[inline(always)]
+    pub(crate) fn new(buf: &'a mut [u8], is_tcp: bool) -> Receive<'a> {
+        Receive {
+            buf: buf.as_mut_ptr(),
+            wanted: buf.len(),
+            is_tcp,
+            is_started: Cell::new(false),
+            outcome: Outcome::default(),
+            _buf: PhantomData,
         }
     }
 
-    /// What it came to: as the system call, with the error negative. From then
-    /// on the kernel touches nothing of it, and names it no more.
+    /// Receives what there is.
+    ///
+    /// # Errors
+    /// As recv(2), which does not wait.
     #[inline(always)]
-    pub(crate) fn result(&self) -> Option<i32> {
-        self.result.get()
+    pub(crate) fn now(&self, fd: BorrowedFd<'_>) -> io::Result<usize> {
+        assert!(!self.is_started.get(), "the kernel has the buffer");
+        // SAFETY: it is borrowed for us alone, and the kernel does not have it.
+        let buf = unsafe { slice::from_raw_parts_mut(self.buf, self.wanted) };
+        Ok(recv(fd, buf, RecvFlags::DONTWAIT)?.0)
     }
 
-    /// The kernel has let go of it.
+    /// Where the result comes, if a look has started it.
     #[inline(always)]
-    fn ends(&self, result: i32, wake: &mut impl FnMut(Raw)) {
-        self.result.set(Some(result));
-        wake(self.raw);
+    pub(crate) fn started(&self) -> Option<&Outcome> {
+        self.is_started.get().then_some(&self.outcome)
     }
+
+    /// Whether the kernel has the buffer.
+    #[inline(always)]
+    pub(super) fn is_under_way(&self) -> bool {
+        self.started()
+            .is_some_and(|outcome| outcome.get().is_none())
+    }
+
+    /// What a look has made of it, told once.
+    ///
+    /// # Errors
+    /// As recv(2).
+    #[inline(always)]
+    pub(crate) fn take_result(&self) -> Option<io::Result<usize>> {
+        let result = self.outcome.0.take()?;
+        self.is_started.set(false);
+        Some(to_result(result))
+    }
+}
+
+/// A [`Receive`] whose coroutine waits. Only [`Source::while_enlisted`] makes one, and takes it
+/// back before it returns or unwinds.
+#[derive(Clone, Copy)]
+pub(super) struct Offer(*const Receive<'static>);
+
+impl Offer {
+    #[inline(always)]
+    pub(super) fn new(receive: &Receive<'_>) -> Offer {
+        Offer(std::ptr::from_ref(receive).cast())
+    }
+}
+
+/// What an operation came to, as of its system call.
+///
+/// # Errors
+/// Its own.
+#[inline(always)]
+pub(crate) fn to_result(result: i32) -> io::Result<usize> {
+    usize::try_from(result).map_err(|_| Errno::from_raw_os_error(-result).into())
+}
+
+/// Instead of an unwinding by a panic of ours, which would leave the kernel with a frame that is
+/// gone.
+#[cold]
+pub(crate) fn abort_in_operation() -> ! {
+    eprintln!("corobin: a panic in the middle of an operation; aborting");
+    process::abort();
 }
 
 impl Uring {
@@ -102,6 +216,12 @@ impl Uring {
     #[inline(always)]
     pub(crate) fn is_unopened(&self) -> bool {
         !self.is_opened.get()
+    }
+
+    /// Whether a look could have used it, had it been open.
+    #[inline(always)]
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.is_wanted.get() && self.is_unopened()
     }
 
     /// Makes the ring. If that fails, it goes without.
@@ -137,64 +257,128 @@ impl Uring {
         pause > 0
     }
 
-    /// Hands an operation to the next look. False if there is no room before that, or no ring.
+    /// Has the next look send `buf`, and wake `raw` when that is done. False if there is no room
+    /// before that, or no ring.
     ///
     /// # Safety
-    /// What `entry` points to, and `op`, stay where they are until `op` has a
-    /// result. The kernel writes to nothing of that, and answers within the call that submits.
+    /// The file of `fd`, `buf`, and `outcome` stay until `outcome` has a result.
     #[must_use]
     #[inline]
-    pub(crate) unsafe fn start(&self, entry: squeue::Entry, op: &Op) -> bool {
+    pub(crate) unsafe fn send(
+        &self,
+        fd: BorrowedFd<'_>,
+        buf: &[u8],
+        raw: Raw,
+        outcome: &Outcome,
+    ) -> bool {
+        let length = u32::try_from(buf.len()).unwrap_or(MOST).min(MOST);
+        let entry = opcode::Send::new(Fd(fd.as_raw_fd()), buf.as_ptr(), length)
+            .flags(libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)
+            .build();
+        let started = Started {
+            raw,
+            outcome,
+            source: None,
+        };
+        self.sends.set(self.sends.get() + 1);
+        // SAFETY: as the caller says. The kernel writes to nothing of that.
+        unsafe { self.start(entry, started) }
+    }
+
+    /// Has this look receive for the one who waits at `source` for that. False if there is nobody,
+    /// or more than one, or somebody has woken who waits, or there is no room or no ring.
+    #[must_use]
+    #[inline]
+    pub(super) fn receive(&self, source: &Rc<Source>) -> bool {
+        let Some((raw, Offer(receive))) = source.only_receiver() else {
+            return false;
+        };
+        if !raw.is_parked() {
+            // It may have come to something else, and leave.
+            return false;
+        }
+        if self.is_unopened() {
+            self.is_wanted.set(true);
+            return false;
+        }
+        // SAFETY: it is offered, so it is there.
+        let receive = unsafe { &*receive };
+        if receive.is_started.get() {
+            return true;
+        }
+        let wanted = u32::try_from(receive.wanted).unwrap_or(MOST).min(MOST);
+        let entry = opcode::Recv::new(Fd(source.fd), receive.buf, wanted)
+            .flags(libc::MSG_DONTWAIT)
+            .build();
+        let started = Started {
+            raw,
+            outcome: &raw const receive.outcome,
+            source: receive.is_tcp.then(|| Rc::clone(source)),
+        };
+        // SAFETY: that frame has borrowed the buffer for `receive` alone, which does not use it
+        // before there is a result. It stays: an unwinding would abort, and a stack that is leaked
+        // is never reused.
+        let is_started = unsafe { self.start(entry, started) };
+        receive.is_started.set(is_started);
+        is_started
+    }
+
+    /// Hands an operation to the next submission. False if there is no room before that, or no
+    /// ring.
+    ///
+    /// # Safety
+    /// What `entry` and `started` point to stays where it is, and the kernel alone writes to what
+    /// it writes to, until there is a result. The kernel answers within the call that submits.
+    #[inline]
+    unsafe fn start(&self, entry: squeue::Entry, started: Started) -> bool {
         let mut ring = self.ring.borrow_mut();
         let Some(Ring { ring, .. }) = &mut *ring else {
             return false;
         };
-        let op = std::ptr::from_ref(op);
-        let entry = entry.user_data(op.expose_provenance() as u64);
+        let mut all = self.started.borrow_mut();
+        let entry = entry.user_data(all.len() as u64);
         // SAFETY: as the caller says.
         let is_pushed = unsafe { ring.submission().push(&entry) }.is_ok();
         if is_pushed {
-            self.started.borrow_mut().push(op);
+            all.push(Some(started));
         }
         is_pushed
     }
 
     /// Submits what there is, and hands those to `wake` whose operation is done, which is all of
     /// them, unless the kernel is short of memory.
-    pub(super) fn submit(&self, mut wake: impl FnMut(Raw)) {
+    pub(super) fn submit(&self, wake: &mut impl FnMut(Raw)) {
         let mut ring = self.ring.borrow_mut();
         let mut started = self.started.borrow_mut();
         let Some(Ring { ring: entered, .. }) = &mut *ring else {
             return;
         };
-        let outcome = entered.submit_and_wait(started.len());
-        let completions = entered.completion();
-        let are_done = completions.len() == started.len();
-        for completion in completions {
-            let op: *const Op = std::ptr::with_exposed_provenance(completion.user_data() as usize);
-            // SAFETY: only `start` pushes entries, each with the address of an `Op` that stays until
-            // it has a result, and each is answered once.
-            unsafe { &*op }.ends(completion.result(), &mut wake);
+        let sends = self.sends.take();
+        let mut left = started.iter().flatten().count();
+        let outcome = entered.submit_and_wait(left);
+        for completion in entered.completion() {
+            let at = usize::try_from(completion.user_data()).ok();
+            let ended = at.and_then(|at| started.get_mut(at)?.take());
+            if let Some(ended) = ended {
+                let is_more = cqueue::sock_nonempty(completion.flags());
+                ended.ends(completion.result(), is_more, wake);
+                left -= 1;
+            }
         }
-        if are_done {
-            if started.len() == 1 {
+        if left == 0 {
+            if sends == 1 && started.len() == 1 {
                 self.pause.set(PAUSE);
             }
             started.clear();
-            return;
-        }
-        // SAFETY: those without a result stay, and of the others nobody has run since.
-        started.retain(|&op| unsafe { &*op }.result.get().is_none());
-        if let Err(error) = outcome
+        } else if let Err(error) = outcome
             && !passes(Errno::from_io_error(&error).unwrap_or(Errno::IO))
         {
             // What the kernel has taken it has done and answered. The rest it never looks at once
             // the ring is gone, so nothing is done twice.
             drop(ring.take());
             self.refusal.set(Some(error));
-            for op in started.drain(..) {
-                // SAFETY: it has no result, so it stays.
-                unsafe { &*op }.ends(-libc::EINTR, &mut wake);
+            for ended in started.drain(..).flatten() {
+                ended.ends(-libc::EINTR, true, wake);
             }
         }
     }

@@ -120,6 +120,7 @@ fn run<R>(
         let waiting = Waiting {
             direction,
             limits: Some(&limits),
+            receive: None,
             at: Location::caller(),
         };
         // The reactor forgets the socket when this is dropped.
