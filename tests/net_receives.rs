@@ -35,7 +35,6 @@ fn tcp_pair() -> (TcpStream, net::TcpStream) {
     let far = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     far.set_nodelay(true).unwrap();
     let (near, _) = listener.accept().unwrap();
-    near.set_nonblocking(true).unwrap();
     (TcpStream::from(near), far)
 }
 

@@ -148,7 +148,6 @@ fn hear() {
     const CROWD: usize = 10;
     let listen = |_| {
         let (near, far) = net::UnixStream::pair().unwrap();
-        near.set_nonblocking(true).unwrap();
         let mut near = UnixStream::from(near);
         (spawn(move || near.read(&mut [0; 8]).unwrap()), far)
     };
