@@ -104,8 +104,10 @@ impl Park {
             Park::Raising => park_how(scheduler, &wait(), Parking::Plain),
             Park::Plainly => leave_plainly(scheduler, &wait(), Parking::Plain),
             Park::OrDue => {
-                let may_wait = !scheduler.may_be_due() || due(scheduler).is_none();
-                return may_wait && leave(scheduler, &wait(), Parking::Plain, next);
+                return match scheduler.is_plain() {
+                    true => leave(scheduler, &wait(), Parking::Plain, || scheduler.plain_way()),
+                    false => park_or_due_apart(scheduler, &wait()),
+                };
             }
             Park::Deaf => {
                 leave(scheduler, &wait(), Parking::Deaf, next);
@@ -122,6 +124,7 @@ pub(crate) fn park_on(scheduler: &Scheduler, what: &dyn Awaited, at: &'static Lo
 }
 
 /// As [`park_on`], but says false where that would raise.
+#[inline(always)]
 pub(crate) fn park_or_due(
     scheduler: &Scheduler,
     what: &dyn Awaited,
@@ -151,6 +154,13 @@ fn park_apart(scheduler: &Scheduler, wait: &Wait<'_>, how: Parking) {
     if !leave(scheduler, wait, how, || scheduler.next_way()) {
         raise_due(scheduler);
     }
+}
+
+#[cold]
+#[inline(never)]
+fn park_or_due_apart(scheduler: &Scheduler, wait: &Wait<'_>) -> bool {
+    let may_wait = !scheduler.may_be_due() || due(scheduler).is_none();
+    may_wait && leave(scheduler, wait, Parking::Plain, || scheduler.next_way())
 }
 
 #[inline(always)]

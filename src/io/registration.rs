@@ -105,8 +105,8 @@ impl Registration {
             // Read anew each time: an attempt that yields out of a generator may end in
             // another run, or in none.
             let scheduler = scheduler::current();
-            if waiting.started().is_some()
-                || self.may_try(scheduler, waiting.direction)
+            if self.may_try(scheduler, waiting.direction)
+                || waiting.started().is_some()
                 || waiting.never()
             {
                 let changes = self.changes(waiting.direction);

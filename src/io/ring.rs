@@ -53,7 +53,7 @@ pub(super) fn park_until_done(
 ) -> i32 {
     let what = descriptor(fd.as_raw_fd(), waiting.direction);
     loop {
-        if let Some(result) = outcome.get() {
+        if let Some(result) = outcome.result() {
             return result;
         }
         suspend::park_deaf(scheduler, &what, waiting.at);
@@ -82,7 +82,7 @@ pub(crate) fn send_together(
         // The logger may have suspended, so nothing known from before counts.
         return None;
     }
-    let outcome = Outcome::default();
+    let outcome = Outcome::under_way();
     let stays = Stays;
     // SAFETY: `outcome` lies in this frame, which borrows `fd` and `buf`, and is not left before
     // it has a result: it parks deaf, a panic aborts, and a stack that is leaked is never reused.

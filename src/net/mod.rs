@@ -62,7 +62,8 @@
 //!   that: reads and writes of streams say with each call that they do not wait, but
 //!   an `accept`, or a datagram with an address, would block all coroutines then.
 //! - Where io_uring is allowed, `write` and `send` of coroutines that are ready together are one
-//!   system call ([`IoBackend`](crate::IoBackend)). So a write may let others run even if there
+//!   system call, and so are `read` and `recv` of those for whom data come together
+//!   ([`IoBackend`](crate::IoBackend)). So a write may let others run even if there
 //!   is room. A `shutdown` comes after the sends that other coroutines have begun.
 //! - Futures read from and write to streams through the traits of other crates, each with a
 //!   feature; see the [crate's page](crate#features).

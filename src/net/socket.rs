@@ -14,7 +14,7 @@ use rustix::net::{
 };
 
 use crate::io::{Async, Limits, SharedLimits, Waiting, send_begun, send_together};
-use crate::reactor::{Direction, Receive};
+use crate::reactor::{Direction, Receive, to_result};
 use crate::scheduler;
 use crate::suspend;
 use crate::time::{now, sleep};
@@ -244,11 +244,11 @@ impl<T: AsFd> Socket<T> {
         };
         let fd = self.get().as_fd();
         self.io.registration().run(fd, waiting, || {
-            match receive.take_result() {
-                // Nothing was there then; but there may be by now.
-                Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Some(result) => return result,
-                None => {}
+            // After a look that found nothing there may be something by now.
+            if let Some(result) = receive.take_result()
+                && result != -libc::EAGAIN
+            {
+                return to_result(result);
             }
             let count = receive.now(fd)?;
             received(count);

@@ -27,26 +27,30 @@ pub(crate) use poll::Poll;
 pub(crate) use source::{Direction, Source};
 pub(crate) use uring::{Outcome, Receive, Uring, abort_in_operation, to_result};
 
-/// How bytes are sent. Which descriptors are ready, epoll(7) tells with each of them.
+/// How bytes are sent and received. Which descriptors are ready, epoll(7) tells with each of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum IoBackend {
     /// As [`IoUring`](IoBackend::IoUring) where the kernel allows it, else as
     /// [`Poll`](IoBackend::Poll); never an error. The ring is opened when a coroutine first sends
-    /// beside others that are ready; what came of that is logged at debug level.
+    /// beside others that are ready, or when data had come for several at once; what came of that
+    /// is logged at debug level.
     #[default]
     Auto,
-    /// Each send is a system call of its own.
+    /// Each send and each receive is a system call of its own.
     Poll,
-    /// What coroutines that are ready together send is one system call, of io_uring(7), from
-    /// Linux 6.0 on: `write` and `write_all` of streams, and `send` of datagram sockets; not
-    /// `write_vectored`, `send_to`, what futures write, or sockets that are set non-blocking.
+    /// What coroutines that are ready together send is one system call, of io_uring(7), and so is
+    /// what several receive who wait when their data come; from Linux 6.0 on. That is `write` and
+    /// `write_all` of streams, and `send` of datagram sockets, `read` and `recv`; not
+    /// vectored ones, those with an address, `peek`, what futures read and write, or sockets
+    /// that are set non-blocking.
     ///
-    /// An echo server takes 0.95 of the CPU that it takes with [`Poll`](IoBackend::Poll) at 1 000
-    /// connections, 0.85 at 10 000, and as much at 100 or fewer (`BENCHMARKS.md` in the
+    /// An echo server takes CPU_FIGURES of the CPU that it takes with [`Poll`](IoBackend::Poll) at 100
+    /// connections or more, and as much at one (`BENCHMARKS.md` in the
     /// repository). A send that shares a call waits for one turn of the others. A cancel or timeout
     /// does not cut that short: what was sent is returned, and the cancel is met at the next
-    /// suspension point.
+    /// suspension point. One that comes after data were received for a coroutine, and before its turn,
+    /// is met there too.
     ///
     /// Containers often forbid io_uring; then [`build`](crate::RuntimeBuilder::build) fails. A
     /// thread keeps one ring, of about 8 KiB and a descriptor, until its end.
@@ -172,33 +176,35 @@ impl Reactor {
         };
         let mut timeout = timeout.map(|timeout| timeout.min(LONGEST));
         let uring = backend.uring.as_ref();
-        if submit(uring, &mut wake) {
+        if let Some(uring) = uring
+            && !uring.is_idle()
+        {
+            uring.submit(&mut wake);
             timeout = Some(Duration::ZERO);
         }
-        let has_more = backend.poll.look(timeout, |source, direction, count| {
+        let has_more = backend.poll.look(timeout, |source, news, count| {
             // One receive is cheaper without the ring.
-            let is_started = direction == Direction::Read
-                && count > 1
-                && uring.is_some_and(|uring| uring.receive(source));
-            if !is_started {
-                source.wake_all(direction, &mut wake);
+            let is_started =
+                news.to_read && count > 1 && uring.is_some_and(|uring| uring.receive(source));
+            if news.to_read && !is_started {
+                source.wake_all(Direction::Read, &mut wake);
+            }
+            if news.to_write {
+                source.wake_all(Direction::Write, &mut wake);
             }
         });
         self.has_more.set(has_more);
-        submit(uring, &mut wake);
+        if let Some(uring) = uring
+            && !uring.is_idle()
+        {
+            uring.submit(&mut wake);
+        }
     }
 
     /// Whether the last look may have left somebody who may go on.
     pub(crate) fn has_more(&self) -> bool {
         self.has_more.get()
     }
-}
-
-/// Has what waits in the ring done; says whether there was something.
-#[inline(always)]
-fn submit(uring: Option<&Uring>, wake: &mut impl FnMut(Raw)) -> bool {
-    let busy = uring.filter(|uring| !uring.is_idle());
-    busy.inspect(|uring| uring.submit(wake)).is_some()
 }
 
 /// Whether what has failed so may do better: an interruption and a shortage pass, so the loop

@@ -36,6 +36,12 @@ const READ_IS_OVER: EventFlags = EventFlags::RDHUP.union(BOTH);
 const WRITE: EventFlags = EventFlags::OUT.union(BOTH);
 const BOTH: EventFlags = EventFlags::HUP.union(EventFlags::ERR);
 
+/// In which directions another try is worth it.
+pub(super) struct News {
+    pub(super) to_read: bool,
+    pub(super) to_write: bool,
+}
+
 pub(crate) struct Poll {
     epoll: OwnedFd,
     /// By number of the descriptor.
@@ -92,12 +98,13 @@ impl Poll {
         std::ptr::eq(Weak::as_ptr(&source.poll), Rc::as_ptr(self))
     }
 
-    /// Hands what changed to `tell`, with how many changes there are; sleeps for at most
-    /// `timeout` until there is one, or the bell rings. Says whether there may be more.
+    /// Hands each source that has news to `tell`, with how many events there are; sleeps for at
+    /// most `timeout` until there is one, or the bell rings. Says whether there may be more.
+    #[inline(always)]
     pub(super) fn look(
         &self,
         timeout: Option<Duration>,
-        mut tell: impl FnMut(&Rc<Source>, Direction, usize),
+        mut tell: impl FnMut(&Rc<Source>, News, usize),
     ) -> bool {
         let mut events = self.events.borrow_mut();
         let sources = self.sources.borrow();
@@ -129,16 +136,17 @@ impl Poll {
             if flags.contains(EventFlags::PRI) {
                 source.urgent.set(true);
             }
-            if flags.intersects(READ) {
-                let over = flags.intersects(READ_IS_OVER);
-                source.has_news(Direction::Read, over);
-                tell(source, Direction::Read, count);
+            let news = News {
+                to_read: flags.intersects(READ),
+                to_write: flags.intersects(WRITE),
+            };
+            if news.to_read {
+                source.has_news(Direction::Read, flags.intersects(READ_IS_OVER));
             }
-            if flags.intersects(WRITE) {
-                let over = flags.intersects(BOTH);
-                source.has_news(Direction::Write, over);
-                tell(source, Direction::Write, count);
+            if news.to_write {
+                source.has_news(Direction::Write, flags.intersects(BOTH));
             }
+            tell(source, news, count);
         }
         count == EVENTS
     }

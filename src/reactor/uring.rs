@@ -82,15 +82,25 @@ pub(crate) struct Uring {
     pause: Cell<u32>,
 }
 
-/// Where the result of an operation goes: as that of the system call, with the error negative.
-/// Once it is there the kernel touches nothing of the operation any more.
-#[derive(Default)]
-pub(crate) struct Outcome(Cell<Option<i32>>);
+/// What became of an operation: the result of the system call, with an error negative. Once that
+/// is there the kernel touches nothing of the operation any more.
+pub(crate) struct Outcome(Cell<i32>);
 
 impl Outcome {
+    /// Not a result: the ring does not have it.
+    const IDLE: i32 = i32::MIN;
+    /// Not a result: the ring has it.
+    const UNDER_WAY: i32 = i32::MIN + 1;
+
+    /// Of an operation that the ring is about to have.
+    pub(crate) fn under_way() -> Outcome {
+        Outcome(Cell::new(Outcome::UNDER_WAY))
+    }
+
+    /// The result, once it is there.
     #[inline(always)]
-    pub(crate) fn get(&self) -> Option<i32> {
-        self.0.get()
+    pub(crate) fn result(&self) -> Option<i32> {
+        Some(self.0.get()).filter(|&state| state > Outcome::UNDER_WAY)
     }
 }
 
@@ -115,7 +125,7 @@ impl Started {
             source.set_exhausted(Direction::Read);
         }
         // SAFETY: it stays until it has a result.
-        unsafe { &*self.outcome }.0.set(Some(result));
+        unsafe { &*self.outcome }.0.set(result);
         wake(self.raw);
     }
 }
@@ -125,8 +135,6 @@ pub(crate) struct Receive<'a> {
     buf: *mut u8,
     wanted: usize,
     is_tcp: bool,
-    /// The ring has it.
-    is_started: Cell<bool>,
     outcome: Outcome,
     _buf: PhantomData<&'a mut [u8]>,
 }
@@ -139,8 +147,7 @@ impl<'a> Receive<'a> {
             buf: buf.as_mut_ptr(),
             wanted: buf.len(),
             is_tcp,
-            is_started: Cell::new(false),
-            outcome: Outcome::default(),
+            outcome: Outcome(Cell::new(Outcome::IDLE)),
             _buf: PhantomData,
         }
     }
@@ -151,34 +158,30 @@ impl<'a> Receive<'a> {
     /// As recv(2), which does not wait.
     #[inline(always)]
     pub(crate) fn now(&self, fd: BorrowedFd<'_>) -> io::Result<usize> {
-        assert!(!self.is_started.get(), "the kernel has the buffer");
+        assert!(self.started().is_none(), "the kernel has the buffer");
         // SAFETY: it is borrowed for us alone, and the kernel does not have it.
         let buf = unsafe { slice::from_raw_parts_mut(self.buf, self.wanted) };
         Ok(recv(fd, buf, RecvFlags::DONTWAIT)?.0)
     }
 
-    /// Where the result comes, if a look has started it.
+    /// What becomes of it, if a look has started it.
     #[inline(always)]
     pub(crate) fn started(&self) -> Option<&Outcome> {
-        self.is_started.get().then_some(&self.outcome)
+        Some(&self.outcome).filter(|outcome| outcome.0.get() != Outcome::IDLE)
     }
 
     /// Whether the kernel has the buffer.
     #[inline(always)]
     pub(super) fn is_under_way(&self) -> bool {
-        self.started()
-            .is_some_and(|outcome| outcome.get().is_none())
+        self.outcome.0.get() == Outcome::UNDER_WAY
     }
 
     /// What a look has made of it, told once.
-    ///
-    /// # Errors
-    /// As recv(2).
     #[inline(always)]
-    pub(crate) fn take_result(&self) -> Option<io::Result<usize>> {
-        let result = self.outcome.0.take()?;
-        self.is_started.set(false);
-        Some(to_result(result))
+    pub(crate) fn take_result(&self) -> Option<i32> {
+        let result = self.outcome.result()?;
+        self.outcome.0.set(Outcome::IDLE);
+        Some(result)
     }
 }
 
@@ -221,7 +224,7 @@ impl Uring {
     /// Whether a look could have used it, had it been open.
     #[inline(always)]
     pub(crate) fn is_wanted(&self) -> bool {
-        self.is_wanted.get() && self.is_unopened()
+        self.is_wanted.get()
     }
 
     /// Makes the ring. If that fails, it goes without.
@@ -231,6 +234,7 @@ impl Uring {
     #[cold]
     pub(crate) fn open(&self) -> io::Result<()> {
         self.is_opened.set(true);
+        self.is_wanted.set(false);
         // Late in the life of the thread it has no place for one.
         let ring = match SPARE.try_with(Cell::take).ok().flatten() {
             Some(ring) if ring.is_ours() => ring,
@@ -303,7 +307,7 @@ impl Uring {
         }
         // SAFETY: it is offered, so it is there.
         let receive = unsafe { &*receive };
-        if receive.is_started.get() {
+        if receive.is_under_way() {
             return true;
         }
         let wanted = u32::try_from(receive.wanted).unwrap_or(MOST).min(MOST);
@@ -319,7 +323,9 @@ impl Uring {
         // before there is a result. It stays: an unwinding would abort, and a stack that is leaked
         // is never reused.
         let is_started = unsafe { self.start(entry, started) };
-        receive.is_started.set(is_started);
+        if is_started {
+            receive.outcome.0.set(Outcome::UNDER_WAY);
+        }
         is_started
     }
 

@@ -2,10 +2,9 @@
 //!
 //! `cargo run --release -- [--rounds K] [--seconds S] [--only SERVER]... [--row NAME]...`
 //!
-//! On loopback the kernel does nearly all of the work, and the generator is at its
-//! limit before a fast server is; so what is compared is the processor time that
-//! the server's process takes for a message, user and system. The ratios are to tokio
-//! within a round; shown are medians.
+//! On loopback the kernel does nearly all of the work, of both sides; so what is compared is
+//! the processor time that the server's process takes for a message, user and system. The
+//! ratios are to tokio within a round; shown are medians.
 
 mod bare;
 mod load;

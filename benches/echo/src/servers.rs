@@ -112,6 +112,7 @@ fn compio<const SIZE: usize>(listener: TcpListener) {
         let listener = compio::net::TcpListener::from_std(listener).expect("a listener");
         loop {
             let (mut stream, _) = listener.accept().await.expect("a connection");
+            stream.set_nodelay(true).expect("an option");
             compio::runtime::spawn(async move {
                 let mut buf = Vec::with_capacity(SIZE);
                 loop {
