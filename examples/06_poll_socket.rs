@@ -115,5 +115,5 @@ fn serve(connection: &Readable, y: &Yielder<Readable>) -> io::Result<()> {
 }
 
 // The real one is `src/reactor/` and `src/io/`, under the sockets of `src/net/`; it adds epoll
-// (asking costs the same with ten thousand sockets), io_uring (many sends are one system call),
+// (asking costs the same with ten thousand sockets), io_uring (many operations are one system call),
 // waiting to write, cancelled operations that lose no byte, and a look at least every 64 steps.
