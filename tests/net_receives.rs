@@ -20,9 +20,13 @@ use corobin::{
     yield_now,
 };
 use rustix::io::ioctl_fionread;
-use rustix::net::{SendFlags, send, sockopt};
+use rustix::net::{
+    AddressFamily, SendFlags, SocketType, bind, connect, ipproto, listen, send, socket, sockopt,
+};
 
 const FEW: usize = 4;
+/// So long nothing takes, unless it hangs.
+const LONG: Duration = Duration::from_secs(600);
 const SHORT: Duration = Duration::from_millis(1);
 
 fn unix_pair() -> (UnixStream, unix::net::UnixStream) {
@@ -419,4 +423,46 @@ fn a_run_ends_while_data_wait() {
             });
         }
     }
+}
+
+/// Multipath TCP does not tell whether it has more.
+#[test]
+fn what_a_full_buffer_leaves_in_multipath_tcp_is_read_next() {
+    let open = || {
+        socket(
+            AddressFamily::INET,
+            SocketType::STREAM,
+            Some(ipproto::MPTCP),
+        )
+    };
+    let Ok(listener) = open() else {
+        return println!("skipped: the kernel has no multipath TCP");
+    };
+    let any = net::SocketAddrV4::new(net::Ipv4Addr::LOCALHOST, 0);
+    bind(&listener, &any).unwrap();
+    listen(&listener, FEW as i32).unwrap();
+    let listener = net::TcpListener::from(listener);
+    on_each(|| {
+        // Open to the end: their close would be news.
+        let mut fars = Vec::new();
+        scope(|s| {
+            for _ in 0..FEW {
+                let far = open().unwrap();
+                connect(&far, &listener.local_addr().unwrap()).unwrap();
+                fars.push(net::TcpStream::from(far));
+                let mut near = TcpStream::from(listener.accept().unwrap().0);
+                s.spawn(move || {
+                    let mut buf = [0; 4];
+                    for part in [b"0123", b"4567"] {
+                        let count = timeout(LONG, || near.read(&mut buf));
+                        assert_eq!(count.expect("the rest is read").unwrap(), 4);
+                        assert_eq!(buf, *part);
+                    }
+                });
+            }
+            settle();
+            fars.iter_mut()
+                .for_each(|far| far.write_all(b"01234567").unwrap());
+        });
+    });
 }

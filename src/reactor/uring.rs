@@ -17,7 +17,7 @@ use std::rc::Rc;
 use std::slice;
 
 use io_uring::types::Fd;
-use io_uring::{IoUring, cqueue, opcode, squeue};
+use io_uring::{IoUring, opcode, squeue};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
@@ -110,17 +110,20 @@ struct Started {
     raw: Raw,
     /// In the frame where it waits.
     outcome: *const Outcome,
-    /// Where a receive that leaves nothing says so.
-    source: Option<Rc<Source>>,
+    /// Where a receive that gets less than so much says that nothing is left.
+    source: Option<(Rc<Source>, u32)>,
 }
 
 impl Started {
-    /// The kernel has let go of it. There `is_more` to receive, if that is known.
+    /// The kernel has let go of it.
+    ///
+    /// Of what a full buffer leaves `IORING_CQE_F_SOCK_NONEMPTY` would tell, but not with all
+    /// protocols of a TCP stream: multipath TCP never sets it.
     #[inline(always)]
-    fn ends(self, result: i32, is_more: bool, wake: &mut impl FnMut(Raw)) {
-        if let Some(source) = self.source
+    fn ends(self, result: i32, wake: &mut impl FnMut(Raw)) {
+        if let Some((source, wanted)) = self.source
             && result > 0
-            && !is_more
+            && result.cast_unsigned() < wanted
         {
             source.set_exhausted(Direction::Read);
         }
@@ -140,7 +143,7 @@ pub(crate) struct Receive<'a> {
 }
 
 impl<'a> Receive<'a> {
-    /// One from a socket that `is_tcp`: of others the kernel does not tell whether there is more.
+    /// One from a socket that `is_tcp`: of others a short one does not tell that nothing is left.
     #[inline(always)]
     pub(crate) fn new(buf: &'a mut [u8], is_tcp: bool) -> Receive<'a> {
         Receive {
@@ -317,7 +320,7 @@ impl Uring {
         let started = Started {
             raw,
             outcome: &raw const receive.outcome,
-            source: receive.is_tcp.then(|| Rc::clone(source)),
+            source: receive.is_tcp.then(|| (Rc::clone(source), wanted)),
         };
         // SAFETY: that frame has borrowed the buffer for `receive` alone, which does not use it
         // before there is a result. It stays: an unwinding would abort, and a stack that is leaked
@@ -366,8 +369,7 @@ impl Uring {
             let at = usize::try_from(completion.user_data()).ok();
             let ended = at.and_then(|at| started.get_mut(at)?.take());
             if let Some(ended) = ended {
-                let is_more = cqueue::sock_nonempty(completion.flags());
-                ended.ends(completion.result(), is_more, wake);
+                ended.ends(completion.result(), wake);
                 left -= 1;
             }
         }
@@ -384,7 +386,7 @@ impl Uring {
             drop(ring.take());
             self.refusal.set(Some(error));
             for ended in started.drain(..).flatten() {
-                ended.ends(-libc::EINTR, true, wake);
+                ended.ends(-libc::EINTR, wake);
             }
         }
     }
