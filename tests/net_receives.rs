@@ -466,3 +466,48 @@ fn what_a_full_buffer_leaves_in_multipath_tcp_is_read_next() {
         });
     });
 }
+
+/// Who waits for room at the same socket, and gets it, does not keep the look from that.
+#[test]
+fn a_look_receives_where_somebody_has_waited_for_room() {
+    for backend in backends() {
+        let builder = Runtime::builder().io_backend(backend);
+        builder.build().unwrap().run(|| {
+            let first = Rc::new(Cell::new(None));
+            let (near, far): (Vec<_>, Vec<_>) = (0..FEW).map(|_| unix_pair()).unzip();
+            let near = Rc::new(near);
+            let mut writers = Vec::new();
+            for at in 0..FEW {
+                let (all, first) = (Rc::clone(&near), Rc::clone(&first));
+                spawn(move || {
+                    let mut buf = [0; 8];
+                    assert_eq!((&all[at]).read(&mut buf).unwrap(), 5);
+                    if first.get().is_none() {
+                        first.set(Some(all.iter().map(left_in).sum::<u64>()));
+                    }
+                });
+                let near = Rc::clone(&near);
+                writers.push(spawn(move || (&near[at]).write_all(&[0; 1 << 20]).unwrap()));
+            }
+            settle();
+            for (mut far, writer) in far.iter().zip(writers) {
+                far.set_nonblocking(true).unwrap();
+                while !writer.is_finished() {
+                    let _ = far.read(&mut [0; 1 << 16]);
+                    yield_now();
+                }
+            }
+            settle();
+            far.iter()
+                .for_each(|mut far| assert_eq!(far.write(b"hello").unwrap(), 5));
+            while first.get().is_none() {
+                yield_now();
+            }
+            let left = match backend {
+                IoBackend::IoUring => 0,
+                _ => 5 * (FEW as u64 - 1),
+            };
+            assert_eq!(first.get(), Some(left));
+        });
+    }
+}

@@ -200,7 +200,9 @@ impl Drop for Enlisted<'_> {
         let first = &self.source.side(self.direction).first;
         if first.get() == Some(self.raw) {
             first.set(None);
-            self.source.offer.set(None);
+            if self.direction == Direction::Read {
+                self.source.offer.set(None);
+            }
         } else {
             self.source.strike(self.direction, self.raw);
         }
