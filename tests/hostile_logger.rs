@@ -2,10 +2,13 @@
 //! something that must not be left.
 
 use std::cell::Cell;
+use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Once;
+use std::time::Duration;
 
+use corobin::net::UnixStream;
 use corobin::{
     Builder, Generator, GeneratorState, JoinError, Yielder, park, run, scope, shield, spawn,
     yield_now,
@@ -38,7 +41,7 @@ fn on_log(f: fn(&log::Record)) {
     static SET: Once = Once::new();
     SET.call_once(|| {
         log::set_logger(&Hostile).unwrap();
-        log::set_max_level(log::LevelFilter::Warn);
+        log::set_max_level(log::LevelFilter::Debug);
     });
     ON_LOG.set(f);
 }
@@ -245,4 +248,48 @@ fn a_cancel_that_was_not_its_own_is_told() {
     let lines = LINES.take();
     let is_told = |it: &String| it.starts_with("WARN coroutine") && it.contains("not its own");
     assert!(lines.iter().any(|it| is_told(it) && it.contains("'heir'")));
+}
+
+/// In a read whose time-out belongs to the run, as does all that it waits with.
+#[test]
+fn a_logger_does_not_leave_a_generator_inside_of_a_wait_for_data() {
+    thread_local! {
+        static YIELDER: Cell<*const Yielder<u32>> = const { Cell::new(std::ptr::null()) };
+    }
+    const FEW: usize = 3;
+    on_log(|record| {
+        if record.args().to_string().contains("io_uring") {
+            // SAFETY: the body that has set it is not left before it is null again.
+            if let Some(y) = unsafe { YIELDER.get().as_ref() } {
+                y.yield_(1);
+            }
+        }
+    });
+    let body = |y: &Yielder<u32>| {
+        let pairs: [_; FEW] = std::array::from_fn(|_| UnixStream::pair().unwrap());
+        let (near, far): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+        let near = Rc::new(near);
+        // A look that could have used the ring.
+        let readers: Vec<_> = (0..FEW)
+            .map(|at| {
+                let near = Rc::clone(&near);
+                spawn(move || (&near[at]).read(&mut [0]).unwrap())
+            })
+            .collect();
+        yield_now();
+        far.iter().for_each(|mut far| far.write_all(b"!").unwrap());
+        for reader in readers {
+            reader.join().unwrap();
+        }
+        near[0]
+            .set_read_timeout(Some(Duration::from_millis(1)))
+            .unwrap();
+        YIELDER.set(y);
+        let result = catch_unwind(AssertUnwindSafe(|| (&near[0]).read(&mut [0])));
+        YIELDER.set(std::ptr::null());
+        drop(result);
+        y.yield_(2);
+    };
+    let numbers = run(|| Generator::new(body).collect::<Vec<_>>());
+    assert_eq!(numbers, [2]);
 }

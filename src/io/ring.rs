@@ -10,6 +10,7 @@ use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
+use crate::frames;
 use crate::reactor::{Outcome, Uring, abort_in_operation, to_result};
 use crate::scheduler::{self, Scheduler};
 use crate::suspend;
@@ -28,19 +29,24 @@ impl Drop for Stays {
 /// Opens the ring, or notes that there is none.
 #[cold]
 pub(super) fn open(uring: &Uring) {
-    match uring.open() {
+    let opened = uring.open();
+    frames::staying(|| match opened {
         Ok(()) => log::debug!("sends and receives go through io_uring"),
         Err(error) => {
             log::debug!("there is no io_uring, so sends and receives are system calls: {error}")
         }
-    }
+    });
 }
 
 /// After an operation that counts as interrupted: says why there is no ring any more.
 #[cold]
 pub(super) fn tell_refusal(uring: &Uring) {
     if let Some(error) = uring.refusal() {
-        log::warn!("io_uring_enter fails, so each send and receive is a system call now: {error}");
+        frames::staying(|| {
+            log::warn!(
+                "io_uring_enter fails, so each send and receive is a system call now: {error}"
+            );
+        });
     }
 }
 
