@@ -293,3 +293,47 @@ fn a_logger_does_not_leave_a_generator_inside_of_a_wait_for_data() {
     let numbers = run(|| Generator::new(body).collect::<Vec<_>>());
     assert_eq!(numbers, [2]);
 }
+
+/// What comes while the logger waits, and what it waits for itself, is received.
+#[test]
+fn a_logger_that_suspends_and_receives_leaves_a_wait_for_data_as_it_is() {
+    const FEW: usize = 4;
+    thread_local! {
+        static ROUNDS: Cell<usize> = const { Cell::new(0) };
+    }
+    on_log(|record| {
+        if record.args().to_string().contains("io_uring") {
+            ROUNDS.set(ROUNDS.get() + 1);
+            let (mut near, mut far) = UnixStream::pair().unwrap();
+            let writer = spawn(move || {
+                yield_now();
+                far.write_all(b"log").unwrap();
+            });
+            near.read_exact(&mut [0; 3]).unwrap();
+            writer.join().unwrap();
+        }
+    });
+    run(|| {
+        scope(|s| {
+            let mut fars = Vec::new();
+            for _ in 0..FEW {
+                let (mut near, far) = UnixStream::pair().unwrap();
+                near.set_read_timeout(Some(Duration::from_secs(600)))
+                    .unwrap();
+                fars.push(far);
+                s.spawn(move || {
+                    let mut all = Vec::new();
+                    near.read_to_end(&mut all).unwrap();
+                    assert_eq!(all, b"0123456789");
+                });
+            }
+            for n in b'0'..=b'9' {
+                fars.iter().for_each(|mut far| far.write_all(&[n]).unwrap());
+                for _ in 0..n % 3 {
+                    yield_now();
+                }
+            }
+        });
+    });
+    assert!(ROUNDS.get() <= 1, "the ring is opened once");
+}

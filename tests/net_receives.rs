@@ -511,3 +511,31 @@ fn a_look_receives_where_somebody_has_waited_for_room() {
         });
     }
 }
+
+/// A message is taken also by who has no room for any of it.
+#[test]
+fn messages_are_received_into_no_room() {
+    on_each(|| {
+        scope(|s| {
+            let mut fars = Vec::new();
+            for _ in 0..FEW {
+                let near = UdpSocket::bind("127.0.0.1:0").unwrap();
+                let far = net::UdpSocket::bind("127.0.0.1:0").unwrap();
+                far.connect(near.local_addr().unwrap()).unwrap();
+                near.connect(far.local_addr().unwrap()).unwrap();
+                fars.push(far);
+                s.spawn(move || {
+                    assert_eq!(near.recv(&mut []).unwrap(), 0);
+                    assert_eq!(near.recv(&mut []).unwrap(), 0);
+                    assert_eq!(near.recv(&mut [0; 8]).unwrap(), 4);
+                });
+            }
+            settle();
+            for message in ["one", "", "last"] {
+                fars.iter().for_each(|far| {
+                    far.send(message.as_bytes()).unwrap();
+                });
+            }
+        });
+    });
+}
