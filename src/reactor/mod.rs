@@ -5,6 +5,8 @@
 //! again. Through [`Uring`] a look makes the tries of many at once. A look hands those to the
 //! scheduler who may go on.
 
+#[allow(unsafe_code)]
+mod operation;
 mod poll;
 mod source;
 #[allow(unsafe_code)]
@@ -23,9 +25,10 @@ use rustix::io::Errno;
 use crate::frames;
 use crate::generator::raw::Raw;
 
+pub(crate) use operation::{Outcome, Receive, abort_in_operation, to_result};
 pub(crate) use poll::Poll;
 pub(crate) use source::{Direction, Source};
-pub(crate) use uring::{Outcome, Receive, Uring, abort_in_operation, to_result};
+pub(crate) use uring::Uring;
 
 /// How bytes are sent and received. Which descriptors are ready, epoll(7) tells with each of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -6,8 +6,8 @@ use std::rc::Weak;
 
 use crate::generator::raw::Raw;
 
-use super::Poll;
-use super::uring::{Offer, Receive, abort_in_operation};
+use super::operation::Offer;
+use super::{Poll, Receive, abort_in_operation};
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
