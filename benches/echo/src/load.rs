@@ -166,8 +166,13 @@ impl Client {
             tv_sec: 0,
             tv_nsec: 10_000_000,
         };
-        let told = epoll::wait(&self.epoll, &mut self.events[..], Some(&PAUSE));
-        for event in told.expect("events").0 {
+        let told = match epoll::wait(&self.epoll, &mut self.events[..], Some(&PAUSE)) {
+            Ok((told, _)) => told,
+            // The kernel may still take the ring before this one apart.
+            Err(Errno::INTR) => return,
+            Err(error) => panic!("epoll_wait: {error}"),
+        };
+        for event in told {
             let (flags, at) = (event.flags, event.data.u64() as usize);
             let connection = &mut self.connections[at];
             if flags.contains(EventFlags::IN) {
