@@ -29,7 +29,7 @@ const OPERATIONS: u32 = 64;
 /// What send(2) and recv(2) move at most. Whoever uses a stream goes on with the rest.
 const MOST: u32 = 0x7fff_f000;
 
-/// So many operations are made by themselves after a look that had one alone: waiting for it
+/// So many sends are made by themselves after a look that had one alone: waiting for it
 /// was for nothing.
 const PAUSE: u32 = 32;
 
