@@ -309,7 +309,7 @@ impl Default for RuntimeBuilder {
 }
 
 impl RuntimeBuilder {
-    /// How sockets send; default [`IoBackend::Auto`].
+    /// How sockets send and receive; default [`IoBackend::Auto`].
     pub fn io_backend(mut self, backend: IoBackend) -> Self {
         self.io_backend = backend;
         self

@@ -42,6 +42,14 @@ fn tcp_pair() -> (TcpStream, net::TcpStream) {
     (TcpStream::from(near), far)
 }
 
+fn udp_pair() -> (UdpSocket, net::UdpSocket) {
+    let near = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let far = net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    far.connect(near.local_addr().unwrap()).unwrap();
+    near.connect(far.local_addr().unwrap()).unwrap();
+    (near, far)
+}
+
 /// What the kernel still has for it.
 fn left_in(socket: impl AsFd) -> u64 {
     ioctl_fionread(socket).unwrap()
@@ -60,9 +68,8 @@ fn has_come(socket: impl AsFd, count: u64) {
 }
 
 /// The first of those who are woken together finds whether the others have received before their
-/// turn.
-#[test]
-fn one_look_receives_for_all_who_wait() {
+/// turn. `begin` is what happens while they wait.
+fn one_look_receives_for_all(begin: impl Fn(&Rc<Vec<UnixStream>>, &[unix::net::UnixStream])) {
     for backend in backends() {
         let builder = Runtime::builder().io_backend(backend);
         builder.build().unwrap().run(|| {
@@ -81,6 +88,7 @@ fn one_look_receives_for_all_who_wait() {
                 });
             }
             settle();
+            begin(&near, &far);
             far.iter()
                 .for_each(|mut far| far.write_all(b"hello").unwrap());
             while first.get().is_none() {
@@ -93,6 +101,32 @@ fn one_look_receives_for_all_who_wait() {
             assert_eq!(first.get(), Some(left));
         });
     }
+}
+
+#[test]
+fn one_look_receives_for_all_who_wait() {
+    one_look_receives_for_all(|_, _| {});
+}
+
+/// Who waits for room at the same socket, and gets it, does not keep the look from that.
+#[test]
+fn a_look_receives_where_somebody_has_waited_for_room() {
+    one_look_receives_for_all(|near, far| {
+        let write = |at: usize| {
+            let near = Rc::clone(near);
+            spawn(move || (&near[at]).write_all(&[0; 1 << 20]).unwrap())
+        };
+        let writers: Vec<_> = (0..FEW).map(write).collect();
+        settle();
+        for (mut far, writer) in far.iter().zip(writers) {
+            far.set_nonblocking(true).unwrap();
+            while !writer.is_finished() {
+                let _ = far.read(&mut [0; 1 << 16]);
+                yield_now();
+            }
+        }
+        settle();
+    });
 }
 
 /// Each of a few waits for data at its socket, and then ends as `end` says.
@@ -279,10 +313,7 @@ fn messages_and_ends_of_all_kinds() {
         scope(|s| {
             let mut fars = Vec::new();
             for _ in 0..FEW {
-                let near = UdpSocket::bind("127.0.0.1:0").unwrap();
-                let far = net::UdpSocket::bind("127.0.0.1:0").unwrap();
-                far.connect(near.local_addr().unwrap()).unwrap();
-                near.connect(far.local_addr().unwrap()).unwrap();
+                let (near, far) = udp_pair();
                 fars.push(far);
                 s.spawn(move || {
                     let mut buf = [0; 4];
@@ -467,51 +498,6 @@ fn what_a_full_buffer_leaves_in_multipath_tcp_is_read_next() {
     });
 }
 
-/// Who waits for room at the same socket, and gets it, does not keep the look from that.
-#[test]
-fn a_look_receives_where_somebody_has_waited_for_room() {
-    for backend in backends() {
-        let builder = Runtime::builder().io_backend(backend);
-        builder.build().unwrap().run(|| {
-            let first = Rc::new(Cell::new(None));
-            let (near, far): (Vec<_>, Vec<_>) = (0..FEW).map(|_| unix_pair()).unzip();
-            let near = Rc::new(near);
-            let mut writers = Vec::new();
-            for at in 0..FEW {
-                let (all, first) = (Rc::clone(&near), Rc::clone(&first));
-                spawn(move || {
-                    let mut buf = [0; 8];
-                    assert_eq!((&all[at]).read(&mut buf).unwrap(), 5);
-                    if first.get().is_none() {
-                        first.set(Some(all.iter().map(left_in).sum::<u64>()));
-                    }
-                });
-                let near = Rc::clone(&near);
-                writers.push(spawn(move || (&near[at]).write_all(&[0; 1 << 20]).unwrap()));
-            }
-            settle();
-            for (mut far, writer) in far.iter().zip(writers) {
-                far.set_nonblocking(true).unwrap();
-                while !writer.is_finished() {
-                    let _ = far.read(&mut [0; 1 << 16]);
-                    yield_now();
-                }
-            }
-            settle();
-            far.iter()
-                .for_each(|mut far| assert_eq!(far.write(b"hello").unwrap(), 5));
-            while first.get().is_none() {
-                yield_now();
-            }
-            let left = match backend {
-                IoBackend::IoUring => 0,
-                _ => 5 * (FEW as u64 - 1),
-            };
-            assert_eq!(first.get(), Some(left));
-        });
-    }
-}
-
 /// A message is taken also by who has no room for any of it.
 #[test]
 fn messages_are_received_into_no_room() {
@@ -519,10 +505,7 @@ fn messages_are_received_into_no_room() {
         scope(|s| {
             let mut fars = Vec::new();
             for _ in 0..FEW {
-                let near = UdpSocket::bind("127.0.0.1:0").unwrap();
-                let far = net::UdpSocket::bind("127.0.0.1:0").unwrap();
-                far.connect(near.local_addr().unwrap()).unwrap();
-                near.connect(far.local_addr().unwrap()).unwrap();
+                let (near, far) = udp_pair();
                 fars.push(far);
                 s.spawn(move || {
                     assert_eq!(near.recv(&mut []).unwrap(), 0);

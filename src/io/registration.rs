@@ -212,10 +212,11 @@ impl Registration {
             loop {
                 if let Some(outcome) = waiting.started() {
                     // Not there yet if the kernel was short of memory.
-                    return Ok(ring::park_until_done(scheduler, outcome, fd, waiting));
+                    let result = ring::park_until_done(scheduler, outcome, fd, waiting);
+                    return Ok(result == -libc::EINTR);
                 }
                 if source.is_ready(waiting.direction) {
-                    return Ok(0);
+                    return Ok(false);
                 }
                 if deadline.has_passed() {
                     return Err(Errno::AGAIN);
@@ -227,11 +228,10 @@ impl Registration {
                 }
             }
         };
-        let result = source.while_enlisted(waiting.direction, raw, waiting.receive, for_news)?;
+        let is_interrupted =
+            source.while_enlisted(waiting.direction, raw, waiting.receive, for_news)?;
         scheduler.fetch_next();
-        if result == -libc::EINTR
-            && let Some(uring) = &backend.uring
-        {
+        if is_interrupted && let Some(uring) = &backend.uring {
             ring::tell_refusal(uring);
         }
         Ok(())

@@ -182,7 +182,9 @@ impl Reactor {
         if let Some(uring) = uring
             && !uring.is_idle()
         {
-            uring.submit(&mut wake);
+            if uring.submit(&mut wake) {
+                uring.begin_pause();
+            }
             timeout = Some(Duration::ZERO);
         }
         let has_more = backend.poll.look(timeout, |source, news, count| {

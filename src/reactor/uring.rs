@@ -74,8 +74,6 @@ pub(crate) struct Uring {
     refusal: Cell<Option<io::Error>>,
     /// What was started since none was left, in order; those that are left have no result yet.
     started: RefCell<Vec<Option<Started>>>,
-    /// How many of them are sends.
-    sends: Cell<usize>,
     /// So many sends that come next are better made by themselves.
     pause: Cell<u32>,
 }
@@ -148,6 +146,12 @@ impl Uring {
         self.started.borrow().is_empty()
     }
 
+    /// A send was alone in its batch.
+    #[inline(always)]
+    pub(super) fn begin_pause(&self) {
+        self.pause.set(PAUSE);
+    }
+
     /// Takes one off the pause after a batch of one; says whether there was one.
     #[inline(always)]
     pub(crate) fn takes_pause(&self) -> bool {
@@ -179,7 +183,6 @@ impl Uring {
             outcome,
             source: None,
         };
-        self.sends.set(self.sends.get() + 1);
         // SAFETY: as the caller says. The kernel writes to nothing of that.
         unsafe { self.start(entry, started) }
     }
@@ -247,14 +250,13 @@ impl Uring {
     }
 
     /// Submits what there is, and hands those to `wake` whose operation is done, which is all of
-    /// them, unless the kernel is short of memory.
-    pub(super) fn submit(&self, wake: &mut impl FnMut(Raw)) {
+    /// them, unless the kernel is short of memory. Says whether there was one alone.
+    pub(super) fn submit(&self, wake: &mut impl FnMut(Raw)) -> bool {
         let mut ring = self.ring.borrow_mut();
         let mut started = self.started.borrow_mut();
         let Some(Ring { ring: entered, .. }) = &mut *ring else {
-            return;
+            return false;
         };
-        let sends = self.sends.take();
         let mut left = started.iter().flatten().count();
         let outcome = entered.submit_and_wait(left);
         for completion in entered.completion() {
@@ -266,11 +268,11 @@ impl Uring {
             }
         }
         if left == 0 {
-            if sends == 1 && started.len() == 1 {
-                self.pause.set(PAUSE);
-            }
+            let was_alone = started.len() == 1;
             started.clear();
-        } else if let Err(error) = outcome
+            return was_alone;
+        }
+        if let Err(error) = outcome
             && !passes(Errno::from_io_error(&error).unwrap_or(Errno::IO))
         {
             // What the kernel has taken it has done and answered. The rest it never looks at once
@@ -281,6 +283,7 @@ impl Uring {
                 ended.ends(-libc::EINTR, wake);
             }
         }
+        false
     }
 
     /// Why there is no ring any more, told once. What was under way then counts as interrupted.

@@ -1,8 +1,8 @@
 //! The load: each active connection sends a message, waits for its echo, and sends
 //! the next.
 //!
-//! It has to be lighter than any server, or a fast one finds fewer messages at each look and
-//! spends the time that it saves on more looks. So all that is to be sent goes with one system
+//! It is as light as can be: a server that is faster than its load finds fewer messages at each look,
+//! and spends the time that it saves on more looks. So all that is to be sent goes with one system
 //! call, by io_uring, and what is received is counted and dropped without a copy.
 
 use std::mem::MaybeUninit;
